@@ -1,0 +1,1188 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * wsheap - heaps whose blocks are released together
+ *
+ * A driver makes a heap for each message that it has in hand, takes the pieces
+ * of the message from it, and resets it when the message is done. Blocks are
+ * cut from chunks, one after another; no block has a header, and none can be
+ * given back alone.
+ *
+ *	heap   used ──> chunk ──> chunk ──> chunk	newest first
+ *	       kept ──> chunk ──> chunk			in order of use
+ *
+ *	chunk  | header | block | block | ... |     free, ready | dirty | ...  |
+ *		        start           used            clean   dirty     size
+ *			                ^ cursor	^ limit
+ *
+ * A chunk with blocks is on @used. Two of those have room worth using: @open,
+ * where blocks come from, and @spare, which is tried before the heap grows.
+ * When the heap does grow, the chunk with the least room of the three is given
+ * up; what it had left is less than the block that did not fit. Chunks without
+ * blocks, left by a reset or just obtained, wait on @kept and are taken from
+ * its front, so that a message which repeats the last one meets the same
+ * chunks at the same moments.
+ *
+ * The short path, wsheap_bump(), moves @cursor towards @limit. The limit is
+ * the nearest of three ends: of the chunk, of its bytes that are fit to be
+ * given out (@clean), and of the quota. Blocks are rounded up and the quota is
+ * not, so the limit may come too early but never too late, and the long path
+ * decides. It takes the cursor back into @open->used when it begins and hands
+ * it out again when it ends (wsheap_enter(), wsheap_leave()); a heap that may
+ * not take the short path is never handed it, and that is all that makes it
+ * different. What it is handed is always NULL and NULL: a limit of NULL behind
+ * a live cursor would look like room.
+ *
+ * Growth is geometric from CHUNK_FIRST to CHUNK_LARGEST. A block that does not
+ * fit a chunk of BLOCK_SHARED bytes lies alone in memory of its own, and its
+ * header lies apart, so that the memory is just what was asked for: a page
+ * stays a page, aligned as one. Such a chunk never becomes @open while another
+ * has room, nor drives growth. This, and that no room is given up which is
+ * larger than the block that was just placed, bounds what a heap holds to
+ * WSHEAP_BOUND_FACTOR times the bytes asked plus a constant; see
+ * Documentation/design.rst.
+ *
+ * A message that had to grow its heap and ended in several chunks leaves a
+ * note (WSHEAP_FOLD): before the next message's first block, one chunk for all
+ * of it is obtained, and the others go. From its third repetition on a message
+ * takes nothing from the system and is served by the short path alone. A reset
+ * only walks chunks; it never allocates, waits or fails.
+ *
+ * With init_on_alloc, what the last message wrote lies between @clean and
+ * @dirty after a reset, and the long path clears it a stretch at a time ahead
+ * of the cursor. Everything beyond @dirty is as the system gave it, which is
+ * clear. Without it, @clean is always @size.
+ *
+ * Chunks come from kmalloc or vmalloc. vfree() may sleep where a reset may
+ * not, so a reset hands such memory to a worker, and wsheap_destroy(), which
+ * may sleep, waits for it.
+ */
+
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+#define WSHEAP_IMPLEMENTATION
+
+#include <linux/device.h>
+#include <linux/dma-mapping.h>
+#include <linux/export.h>
+#include <linux/llist.h>
+#include <linux/log2.h>
+#include <linux/minmax.h>
+#include <linux/module.h>
+#include <linux/nodemask.h>
+#include <linux/once_lite.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
+#include <linux/vmalloc.h>
+#include <linux/workqueue.h>
+
+#include "wsheap.h"
+
+/* The first chunk, header included: thousands of heaps may hold just that. */
+#define CHUNK_FIRST	512
+/* Beyond this the long path is rare enough for its cost not to be seen. */
+#define CHUNK_LARGEST	SZ_256K
+/* Slab serves up to two pages of 4 KiB; what needs more lies alone. */
+#define BLOCK_SHARED	SZ_8K
+/* The largest page order that the page allocator does not call costly. */
+#define PAGES_LARGEST	SZ_32K
+/* Folding holds a message's memory twice for a moment; not beyond this. */
+#define FOLD_LARGEST	SZ_4M
+/* Cleared at a time with init_on_alloc. */
+#define CLEAR_STRETCH	SZ_1K
+
+#define WSHEAP_FLAGS	(WSHEAP_SERIALIZE | WSHEAP_NODE | WSHEAP_CONTIG)
+/* Beside the caller's flags: the heap may not take the short path, */
+#define WSHEAP_LONG	BIT(24)
+/* obtained memory for the message in hand, */
+#define WSHEAP_GREW	BIT(25)
+/* is to obtain one chunk for the next message, */
+#define WSHEAP_FOLD	BIT(26)
+/* has handed memory to the worker at some time. */
+#define WSHEAP_DEFERRED	BIT(27)
+
+/**
+ * struct wsheap_chunk - memory from the system, and the header of it
+ * @next: the next chunk on the heap's list.
+ * @mem: the memory; this header itself, unless it lies apart.
+ * @size: bytes at @mem, as the system rounds them.
+ * @used: where the next block may begin. While the chunk is the open one of a
+ *	heap on the short path, the heap's cursor knows better.
+ * @clean: end of the bytes that may be given out as they are.
+ * @dirty: end of the bytes that an earlier message may have written to.
+ */
+struct wsheap_chunk {
+	struct wsheap_chunk *next;
+	void *mem;
+	u32 size;
+	u32 used;
+	u32 clean;
+	u32 dirty;
+} __aligned(WSHEAP_MIN_ALIGN);
+
+/* All heaps, for the report at unloading. Process context only. */
+static DEFINE_SPINLOCK(wsheap_live_lock);
+static LIST_HEAD(wsheap_live);
+
+/*
+ * Memory from vmalloc on its way back. The list's nodes lie in that memory.
+ * The workqueue has a rescuer because heaps are destroyed, and so waited for,
+ * on the way to writing memory out.
+ */
+static struct workqueue_struct *wsheap_wq;
+static LLIST_HEAD(wsheap_deferred);
+
+static void wsheap_deferred_fn(struct work_struct *work)
+{
+	struct llist_node *node, *next;
+
+	llist_for_each_safe(node, next, llist_del_all(&wsheap_deferred))
+		vfree(node);
+}
+
+static DECLARE_WORK(wsheap_deferred_work, wsheap_deferred_fn);
+
+static void wsheap_defer(void *mem)
+{
+	llist_add(mem, &wsheap_deferred);
+	/* Also if the list was not empty: the worker may be past it already. */
+	queue_work(wsheap_wq, &wsheap_deferred_work);
+}
+
+/* What a block's start and length are rounded to. */
+static size_t wsheap_grain(const struct wsheap *heap)
+{
+	if (heap->flags & WSHEAP_CONTIG)
+		return max_t(size_t, dma_get_cache_alignment(),
+			     WSHEAP_MIN_ALIGN);
+	return WSHEAP_MIN_ALIGN;
+}
+
+static size_t wsheap_largest_block(const struct wsheap *heap)
+{
+	return heap->flags & WSHEAP_CONTIG ? KMALLOC_MAX_SIZE : INT_MAX;
+}
+
+/* With a trim_size above max_size nothing is trimmed. */
+static size_t wsheap_trim_limit(const struct wsheap *heap)
+{
+	return heap->trim_size > heap->max_size ? SIZE_MAX : heap->trim_size;
+}
+
+/*
+ * Backing: where the memory of chunks comes from.
+ */
+
+static bool backing_is_kmalloc(const struct wsheap *heap, size_t size,
+			       gfp_t gfp)
+{
+	if (heap->flags & WSHEAP_CONTIG)
+		return true;
+	/* Slab has no caches in that zone. */
+	if (heap->chunk_gfp & __GFP_DMA32)
+		return false;
+	if (!gfpflags_allow_blocking(gfp))
+		return true;
+	/* Above slab's sizes, kmalloc holds a power of two of pages. */
+	return size <= BLOCK_SHARED ||
+	       (size <= PAGES_LARGEST && is_power_of_2(size));
+}
+
+/* What the system will hold for @size bytes. */
+static size_t backing_size(const struct wsheap *heap, size_t size, gfp_t gfp)
+{
+	if (backing_is_kmalloc(heap, size, gfp))
+		return kmalloc_size_roundup(size);
+	return PAGE_ALIGN(size);
+}
+
+/* vmalloc_node() takes no gfp, so the pages are brought along. */
+static void *backing_vmalloc_node(size_t size, gfp_t gfp, int node)
+{
+	unsigned int nr = size >> PAGE_SHIFT;
+	unsigned int i;
+	struct page **pages;
+	unsigned int scope;
+	void *mem = NULL;
+
+	scope = memalloc_nofs_save();
+	pages = kvmalloc_array(nr, sizeof(*pages), GFP_KERNEL | __GFP_NOWARN);
+	if (!pages)
+		goto out;
+	for (i = 0; i < nr; i++) {
+		pages[i] = alloc_pages_node_noprof(node, gfp, 0);
+		if (!pages[i])
+			break;
+	}
+	if (i == nr)
+		mem = vmap(pages, nr, VM_MAP | VM_MAP_PUT_PAGES, PAGE_KERNEL);
+	if (!mem) {
+		while (i--)
+			__free_page(pages[i]);
+		kvfree(pages);
+	}
+out:
+	memalloc_nofs_restore(scope);
+	return mem;
+}
+
+/* @size comes from backing_size(). */
+static void *backing_alloc(const struct wsheap *heap, size_t size, gfp_t gfp)
+{
+	KUNIT_STATIC_STUB_REDIRECT(backing_alloc, heap, size, gfp);
+
+	/*
+	 * A size may be a remote sender's, so no failure is logged. A chunk
+	 * is charged where the heap says, not where the block does.
+	 */
+	gfp &= ~(__GFP_ZERO | __GFP_ACCOUNT | __GFP_COMP);
+	gfp |= heap->chunk_gfp | __GFP_NOWARN;
+
+	if (backing_is_kmalloc(heap, size, gfp)) {
+		if (size > KMALLOC_MAX_SIZE)
+			return NULL;
+		return kmalloc_node_noprof(size, gfp, heap->node);
+	}
+	if (!gfpflags_allow_blocking(gfp))
+		return NULL;
+	if (heap->node != NUMA_NO_NODE)
+		return backing_vmalloc_node(size, gfp, heap->node);
+	return __vmalloc_noprof(size, gfp);
+}
+
+/*
+ * Chunks.
+ */
+
+static struct wsheap_chunk *chunk_alloc_header(const struct wsheap *heap,
+					       gfp_t gfp)
+{
+	KUNIT_STATIC_STUB_REDIRECT(chunk_alloc_header, heap, gfp);
+
+	gfp &= ~(__GFP_ZERO | __GFP_ACCOUNT);
+	gfp |= (heap->chunk_gfp & ~GFP_ZONEMASK) | __GFP_NOWARN;
+	return kmalloc_node_noprof(sizeof(struct wsheap_chunk), gfp,
+				   heap->node);
+}
+
+static bool chunk_is_apart(const struct wsheap_chunk *chunk)
+{
+	return chunk->mem != chunk;
+}
+
+/* What the heap holds from the system for this chunk. */
+static size_t chunk_actual(const struct wsheap_chunk *chunk)
+{
+	size_t actual = chunk->size;
+
+	if (chunk_is_apart(chunk))
+		actual += kmalloc_size_roundup(sizeof(*chunk));
+	return actual;
+}
+
+/* Where the first block may begin. */
+static u32 chunk_start(const struct wsheap *heap,
+		       const struct wsheap_chunk *chunk)
+{
+	char *mem = chunk->mem;
+
+	if (chunk_is_apart(chunk))
+		return 0;
+	return PTR_ALIGN(mem + sizeof(*chunk), wsheap_grain(heap)) - mem;
+}
+
+/* The most that chunk_start() can be, for memory not yet obtained. */
+static size_t chunk_start_max(const struct wsheap *heap)
+{
+	return sizeof(struct wsheap_chunk) +
+	       wsheap_grain(heap) - WSHEAP_MIN_ALIGN;
+}
+
+static size_t chunk_room(const struct wsheap_chunk *chunk)
+{
+	return chunk ? chunk->size - chunk->used : 0;
+}
+
+/* The one place where memory is obtained. Called without the heap's lock. */
+static struct wsheap_chunk *chunk_obtain(const struct wsheap *heap, size_t size,
+					 bool apart, gfp_t gfp)
+{
+	struct wsheap_chunk *chunk = NULL;
+	void *mem;
+
+	if (apart) {
+		chunk = chunk_alloc_header(heap, gfp);
+		if (!chunk)
+			return NULL;
+	}
+	size = backing_size(heap, size, gfp);
+	mem = backing_alloc(heap, size, gfp);
+	if (!mem) {
+		kfree(chunk);
+		return NULL;
+	}
+	if (!apart)
+		chunk = mem;
+	chunk->mem = mem;
+	chunk->size = size;
+	chunk->clean = size;
+	chunk->used = chunk_start(heap, chunk);
+	chunk->dirty = chunk->used;
+	return chunk;
+}
+
+/* The one place where memory is given back. Called without the heap's lock. */
+static void chunk_release_all(struct wsheap_chunk *chunk, bool may_sleep)
+{
+	struct wsheap_chunk *next;
+
+	for (; chunk; chunk = next) {
+		void *mem = chunk->mem;
+
+		size_t size = chunk->size;
+
+		next = chunk->next;
+		if (chunk_is_apart(chunk))
+			kfree(chunk);
+		if (!is_vmalloc_addr(mem)) {
+			kfree(mem);
+		} else if (may_sleep) {
+			vfree(mem);
+		} else {
+			/* The system would clear it, but not by now. */
+			if (want_init_on_free())
+				memset(mem, 0, size);
+			wsheap_defer(mem);
+		}
+	}
+}
+
+/* Makes the bytes up to @end fit to be given out, and a stretch ahead. */
+static void chunk_clear(struct wsheap_chunk *chunk, u32 end)
+{
+	u32 ahead = max(end, chunk->clean + CLEAR_STRETCH);
+
+	if (ahead < chunk->dirty) {
+		memset(chunk->mem + chunk->clean, 0, ahead - chunk->clean);
+		chunk->clean = ahead;
+		return;
+	}
+	if (chunk->clean < chunk->dirty)
+		memset(chunk->mem + chunk->clean, 0,
+		       chunk->dirty - chunk->clean);
+	chunk->clean = chunk->size;
+}
+
+/* Cuts a block from a chunk if it fits. @size is a multiple of the grain. */
+static void *chunk_cut(struct wsheap *heap, struct wsheap_chunk *chunk,
+		       size_t size, size_t align)
+{
+	char *block, *free;
+	size_t pad;
+
+	if (!chunk)
+		return NULL;
+	free = chunk->mem + chunk->used;
+	block = PTR_ALIGN(free, align);
+	pad = block - free;
+	if (pad > chunk_room(chunk) || size > chunk_room(chunk) - pad)
+		return NULL;
+	if (chunk->used + pad + size > chunk->clean)
+		chunk_clear(chunk, chunk->used + pad + size);
+	chunk->used += pad + size;
+	/* In another chunk it could have taken this much more. */
+	heap->fold += align - wsheap_grain(heap) - pad;
+	return block;
+}
+
+/* Makes a chunk as good as new. Returns how much of it was used. */
+static size_t chunk_recycle(const struct wsheap *heap,
+			    struct wsheap_chunk *chunk)
+{
+	u32 start = chunk_start(heap, chunk);
+	u32 used = chunk->used;
+
+	if (want_init_on_free()) {
+		memset(chunk->mem + start, 0, used - start);
+	} else if (want_init_on_alloc(0)) {
+		/* Clear up to the old @dirty, the chunk is so from here on. */
+		if (chunk->clean == chunk->size)
+			chunk->dirty = used;
+		chunk->clean = start;
+	}
+	chunk->used = start;
+	return used - start;
+}
+
+/*
+ * The long path. From wsheap_enter() to wsheap_leave() the chunks tell the
+ * truth, and a serialized heap is locked.
+ */
+
+static unsigned long wsheap_enter(struct wsheap *heap)
+	__acquires(&heap->lock)
+{
+	unsigned long irq = 0;
+
+	if (heap->flags & WSHEAP_SERIALIZE)
+		spin_lock_irqsave(&heap->lock, irq);
+	else
+		__acquire(&heap->lock);
+	if (heap->cursor)
+		heap->open->used = heap->cursor - (char *)heap->open->mem;
+	return irq;
+}
+
+static void wsheap_leave(struct wsheap *heap, unsigned long irq)
+	__releases(&heap->lock)
+{
+	struct wsheap_chunk *open = heap->open;
+
+	if (open && !(heap->flags & WSHEAP_LONG)) {
+		heap->cursor = open->mem + open->used;
+		heap->limit = heap->cursor +
+			      min_t(size_t, open->clean - open->used,
+				    heap->max_size - heap->requested);
+	} else {
+		heap->cursor = NULL;
+		heap->limit = NULL;
+	}
+	if (heap->flags & WSHEAP_SERIALIZE)
+		spin_unlock_irqrestore(&heap->lock, irq);
+	else
+		__release(&heap->lock);
+}
+
+/* Memory is counted from here on. */
+static void wsheap_keep(struct wsheap *heap, struct wsheap_chunk *chunk)
+{
+	chunk->next = heap->kept;
+	heap->kept = chunk;
+	heap->actual += chunk_actual(chunk);
+}
+
+/* Memory is not counted from here on. @drop is for chunk_release_all(). */
+static void wsheap_drop(struct wsheap *heap, struct wsheap_chunk *chunk,
+			struct wsheap_chunk **drop)
+{
+	if (is_vmalloc_addr(chunk->mem))
+		heap->flags |= WSHEAP_DEFERRED;
+	heap->actual -= chunk_actual(chunk);
+	chunk->next = *drop;
+	*drop = chunk;
+}
+
+/* A block that does not share a chunk: what it needs, room for a header. */
+static bool wsheap_lies_alone(const struct wsheap *heap, size_t size,
+			      size_t align)
+{
+	return chunk_start_max(heap) + align - wsheap_grain(heap) + size >
+	       BLOCK_SHARED;
+}
+
+/* Takes the first chunk on @kept that has room for the block. */
+static void *wsheap_cut_kept(struct wsheap *heap, size_t size, size_t align)
+{
+	struct wsheap_chunk **link, *chunk;
+	void *block;
+
+	for (link = &heap->kept; (chunk = *link); link = &chunk->next) {
+		block = chunk_cut(heap, chunk, size, align);
+		if (!block)
+			continue;
+		*link = chunk->next;
+		chunk->next = heap->used;
+		heap->used = chunk;
+
+		if (!heap->open ||
+		    (!wsheap_lies_alone(heap, size, align) &&
+		     chunk_room(chunk) > chunk_room(heap->open)))
+			swap(chunk, heap->open);
+		if (chunk_room(chunk) > chunk_room(heap->spare))
+			heap->spare = chunk;
+		return block;
+	}
+	return NULL;
+}
+
+/* Cuts a block from what the heap holds. */
+static void *wsheap_cut(struct wsheap *heap, size_t size, size_t align)
+{
+	void *block;
+
+	if (heap->flags & WSHEAP_FOLD)
+		return NULL;
+	block = chunk_cut(heap, heap->open, size, align);
+	if (block)
+		return block;
+	block = chunk_cut(heap, heap->spare, size, align);
+	if (!block)
+		return wsheap_cut_kept(heap, size, align);
+	/* More blocks like this one would come here, one long path each. */
+	if (chunk_room(heap->spare) > chunk_room(heap->open))
+		swap(heap->spare, heap->open);
+	return block;
+}
+
+/*
+ * The size of one chunk for all that the last message took, or 0 if that is
+ * not to be had. Until a reset, @fold counts what alignment may take beyond
+ * what it took; a reset adds what the chunks gave.
+ */
+static size_t wsheap_fold_size(const struct wsheap *heap, gfp_t gfp)
+{
+	size_t size = chunk_start_max(heap) + heap->fold;
+	size_t most = gfpflags_allow_blocking(gfp) ? FOLD_LARGEST :
+						     PAGES_LARGEST;
+
+	if (size > most ||
+	    backing_size(heap, size, gfp) > wsheap_trim_limit(heap))
+		return 0;
+	return size;
+}
+
+/* Puts one chunk in the place of all that wait on @kept. */
+static void wsheap_fold(struct wsheap *heap, gfp_t gfp, unsigned long *irq,
+			struct wsheap_chunk **drop)
+	__must_hold(&heap->lock)
+{
+	size_t size = wsheap_fold_size(heap, gfp);
+	struct wsheap_chunk *fresh, *chunk;
+
+	heap->flags &= ~WSHEAP_FOLD;
+	heap->fold = 0;
+	if (!size)
+		return;
+
+	wsheap_leave(heap, *irq);
+	fresh = chunk_obtain(heap, size, false, gfp | __GFP_NORETRY);
+	*irq = wsheap_enter(heap);
+	if (!fresh)
+		return;
+
+	while ((chunk = heap->kept)) {
+		heap->kept = chunk->next;
+		wsheap_drop(heap, chunk, drop);
+	}
+	wsheap_keep(heap, fresh);
+}
+
+/* Obtains a chunk that a block of @size fits, and puts it on @kept. */
+static bool wsheap_grow(struct wsheap *heap, size_t size, size_t align,
+			gfp_t gfp, unsigned long *irq)
+	__must_hold(&heap->lock)
+{
+	bool alone = wsheap_lies_alone(heap, size, align);
+	struct wsheap_chunk *fresh = NULL;
+	size_t need, want = CHUNK_FIRST;
+
+	if (heap->open)
+		want = clamp_t(size_t, heap->open->size, CHUNK_FIRST,
+			       CHUNK_LARGEST / 2) * 2;
+	if (!gfpflags_allow_blocking(gfp))
+		want = min_t(size_t, want, PAGES_LARGEST);
+	if (alone)
+		/* The system aligns a power of two, or pages, to its size. */
+		need = max(size, align);
+	else
+		need = chunk_start_max(heap) + align - wsheap_grain(heap) + size;
+
+	wsheap_leave(heap, *irq);
+	if (!alone && want > need)
+		fresh = chunk_obtain(heap, want, false, gfp | __GFP_NORETRY);
+	if (!fresh)
+		fresh = chunk_obtain(heap, need, alone, gfp);
+	*irq = wsheap_enter(heap);
+	if (!fresh)
+		return false;
+	wsheap_keep(heap, fresh);
+	heap->flags |= WSHEAP_GREW;
+	return true;
+}
+
+/* The one place where the quota decides. */
+static int wsheap_charge(struct wsheap *heap, size_t size)
+{
+	if (size > heap->max_size - heap->requested)
+		return -EDQUOT;
+	heap->requested += size;
+	return 0;
+}
+
+static void wsheap_report_gfp(const struct wsheap *heap, gfp_t gfp,
+			      unsigned long caller)
+{
+	pr_err("heap %s: gfp %#x (%pGg) refused: a block can have no zone and no __GFP_NOFAIL; called from %pS\n",
+	       heap->name, (__force unsigned int)gfp, &gfp, (void *)caller);
+}
+
+/* What is wrong with a call whatever the heap holds. */
+static int wsheap_check(const struct wsheap *heap, size_t size, size_t align,
+			gfp_t gfp, unsigned long caller)
+{
+	if (gfp & WSHEAP_GFP_REFUSED) {
+		DO_ONCE_LITE(wsheap_report_gfp, heap, gfp, caller);
+		return -EINVAL;
+	}
+	if (!is_power_of_2(align) || align > PAGE_SIZE)
+		return -EINVAL;
+	if (size > wsheap_largest_block(heap))
+		return -EOVERFLOW;
+	return 0;
+}
+
+static noinline void *wsheap_alloc_long(struct wsheap *heap, size_t size,
+					size_t align, gfp_t gfp,
+					struct wsheap_error *err,
+					unsigned long caller)
+{
+	size_t grain = wsheap_grain(heap);
+	struct wsheap_chunk *drop = NULL;
+	bool failed = false;
+	void *block = NULL;
+	unsigned long irq;
+	size_t rounded;
+	int code;
+
+	might_alloc(gfp);
+	code = wsheap_check(heap, size, align, gfp, caller);
+	align = max(align, grain);
+	if (!code && !size)
+		/* Faults as ZERO_SIZE_PTR does, and is aligned as asked. */
+		return (void *)max_t(unsigned long, align,
+				     (unsigned long)ZERO_SIZE_PTR);
+	rounded = ALIGN(size, grain);
+
+	irq = wsheap_enter(heap);
+	while (!code) {
+		code = wsheap_charge(heap, size);
+		if (code)
+			break;
+		block = wsheap_cut(heap, rounded, align);
+		if (block)
+			break;
+		/* Not charged while the lock is not held. */
+		heap->requested -= size;
+		if (heap->flags & WSHEAP_FOLD)
+			wsheap_fold(heap, gfp, &irq, &drop);
+		else if (failed)
+			code = -ENOMEM;
+		else
+			failed = !wsheap_grow(heap, rounded, align, gfp, &irq);
+	}
+	if (code && err)
+		*err = (struct wsheap_error) {
+			.code = code,
+			.asked = size,
+			.in_use = heap->requested,
+			.limit = heap->max_size,
+		};
+	wsheap_leave(heap, irq);
+
+	chunk_release_all(drop, false);
+	if (block && (gfp & __GFP_ZERO) && !want_init_on_alloc(0))
+		memset(block, 0, size);
+	return block;
+}
+
+/**
+ * __wsheap_alloc - take a block from a heap by the long path
+ * @heap: the heap.
+ * @size: bytes.
+ * @align: bytes, a power of two up to PAGE_SIZE.
+ * @gfp: see wsheap_alloc_err().
+ * @err: filled in on failure, untouched on success; may be NULL.
+ *
+ * What the inline functions call when the short path does not do; drivers call
+ * those.
+ *
+ * Context: as wsheap_alloc_err().
+ * Return: the block, or NULL.
+ */
+void *__wsheap_alloc(struct wsheap *heap, size_t size, size_t align, gfp_t gfp,
+		     struct wsheap_error *err)
+{
+	return wsheap_alloc_long(heap, size, align, gfp, err, _RET_IP_);
+}
+EXPORT_SYMBOL_NS_GPL(__wsheap_alloc, WSHEAP_NS);
+
+/* wsheap_alloc() for the functions below, on behalf of their callers. */
+static __always_inline void *wsheap_alloc_for(struct wsheap *heap, size_t size,
+					      gfp_t gfp, unsigned long caller)
+{
+	void *block;
+
+	wsheap_might_alloc(gfp);
+	if (likely(!(gfp & WSHEAP_GFP_REFUSED)) &&
+	    likely(wsheap_bump(heap, size, &block)))
+		return block;
+	return wsheap_alloc_long(heap, size, WSHEAP_MIN_ALIGN, gfp, NULL,
+				 caller);
+}
+
+/**
+ * wsheap_memdup - copy memory into a heap
+ * @heap: the heap.
+ * @src: what to copy.
+ * @len: bytes.
+ * @gfp: see wsheap_alloc_err().
+ *
+ * As kmemdup().
+ *
+ * Context: as wsheap_alloc_err().
+ * Return: the copy, or NULL.
+ */
+void *wsheap_memdup(struct wsheap *heap, const void *src, size_t len, gfp_t gfp)
+{
+	void *p = wsheap_alloc_for(heap, len, gfp, _RET_IP_);
+
+	if (p)
+		memcpy(p, src, len);
+	return p;
+}
+EXPORT_SYMBOL_NS_GPL(wsheap_memdup, WSHEAP_NS);
+
+/**
+ * wsheap_strdup - copy a string into a heap
+ * @heap: the heap.
+ * @s: the string, or NULL.
+ * @gfp: see wsheap_alloc_err().
+ *
+ * As kstrdup(). The terminating NUL counts as a byte asked for.
+ *
+ * Context: as wsheap_alloc_err().
+ * Return: the copy, or NULL; also if @s is NULL.
+ */
+char *wsheap_strdup(struct wsheap *heap, const char *s, gfp_t gfp)
+{
+	size_t len;
+	char *p;
+
+	if (!s)
+		return NULL;
+	len = strlen(s) + 1;
+	p = wsheap_alloc_for(heap, len, gfp, _RET_IP_);
+	if (p) {
+		memcpy(p, s, len);
+		/* Should the original change meanwhile, this still ends. */
+		p[len - 1] = '\0';
+	}
+	return p;
+}
+EXPORT_SYMBOL_NS_GPL(wsheap_strdup, WSHEAP_NS);
+
+/**
+ * wsheap_strndup - copy the beginning of a string into a heap
+ * @heap: the heap.
+ * @s: the string, or NULL; need not be terminated within @max bytes.
+ * @max: bytes to copy at most, without the terminating NUL.
+ * @gfp: see wsheap_alloc_err().
+ *
+ * As kstrndup().
+ *
+ * Context: as wsheap_alloc_err().
+ * Return: the copy, terminated, or NULL; also if @s is NULL.
+ */
+char *wsheap_strndup(struct wsheap *heap, const char *s, size_t max, gfp_t gfp)
+{
+	size_t len;
+	char *p;
+
+	if (!s)
+		return NULL;
+	len = strnlen(s, max);
+	p = wsheap_alloc_for(heap, size_add(len, 1), gfp, _RET_IP_);
+	if (p) {
+		memcpy(p, s, len);
+		p[len] = '\0';
+	}
+	return p;
+}
+EXPORT_SYMBOL_NS_GPL(wsheap_strndup, WSHEAP_NS);
+
+static __printf(3, 0)
+char *wsheap_vasprintf_for(struct wsheap *heap, gfp_t gfp, const char *fmt,
+			   va_list ap, unsigned long caller)
+{
+	unsigned int first, second;
+	va_list again;
+	char *p;
+
+	va_copy(again, ap);
+	first = vsnprintf(NULL, 0, fmt, again);
+	va_end(again);
+
+	p = wsheap_alloc_for(heap, (size_t)first + 1, gfp, caller);
+	if (!p)
+		return NULL;
+	second = vsnprintf(p, (size_t)first + 1, fmt, ap);
+	WARN(first != second, "different return values (%u and %u) from vsnprintf(\"%s\", ...)",
+	     first, second, fmt);
+	return p;
+}
+
+/**
+ * wsheap_vasprintf - format a string into a heap
+ * @heap: the heap.
+ * @gfp: see wsheap_alloc_err().
+ * @fmt: the format.
+ * @ap: its arguments.
+ *
+ * As kvasprintf().
+ *
+ * Context: as wsheap_alloc_err().
+ * Return: the string, or NULL.
+ */
+char *wsheap_vasprintf(struct wsheap *heap, gfp_t gfp, const char *fmt,
+		       va_list ap)
+{
+	return wsheap_vasprintf_for(heap, gfp, fmt, ap, _RET_IP_);
+}
+EXPORT_SYMBOL_NS_GPL(wsheap_vasprintf, WSHEAP_NS);
+
+/**
+ * wsheap_asprintf - format a string into a heap
+ * @heap: the heap.
+ * @gfp: see wsheap_alloc_err().
+ * @fmt: the format.
+ * @...: its arguments.
+ *
+ * As kasprintf().
+ *
+ * Context: as wsheap_alloc_err().
+ * Return: the string, or NULL.
+ */
+char *wsheap_asprintf(struct wsheap *heap, gfp_t gfp, const char *fmt, ...)
+{
+	va_list ap;
+	char *p;
+
+	va_start(ap, fmt);
+	p = wsheap_vasprintf_for(heap, gfp, fmt, ap, _RET_IP_);
+	va_end(ap);
+	return p;
+}
+EXPORT_SYMBOL_NS_GPL(wsheap_asprintf, WSHEAP_NS);
+
+/* A heap with just one chunk begins its message on the short path. */
+static void wsheap_open_only(struct wsheap *heap)
+{
+	if (heap->flags & WSHEAP_FOLD || !heap->kept || heap->kept->next)
+		return;
+	heap->open = heap->kept;
+	heap->used = heap->kept;
+	heap->kept = NULL;
+}
+
+/*
+ * Moves all chunks to @kept, the ones just used in front in order of use, as
+ * far as the trim size goes. Where it does not, the newest stay, which are the
+ * largest, and those that the message did without go first.
+ */
+static struct wsheap_chunk *wsheap_trim(struct wsheap *heap)
+{
+	size_t left = wsheap_trim_limit(heap);
+	struct wsheap_chunk **idle = &heap->kept;
+	struct wsheap_chunk *chunk, *drop = NULL;
+	bool several = heap->used && heap->used->next;
+
+	while ((chunk = heap->used)) {
+		heap->used = chunk->next;
+		heap->fold += chunk_recycle(heap, chunk);
+		if (chunk_actual(chunk) > left) {
+			wsheap_drop(heap, chunk, &drop);
+			continue;
+		}
+		left -= chunk_actual(chunk);
+		chunk->next = heap->kept;
+		heap->kept = chunk;
+		if (idle == &heap->kept)
+			idle = &chunk->next;
+	}
+	while ((chunk = *idle)) {
+		if (chunk_actual(chunk) <= left) {
+			left -= chunk_actual(chunk);
+			idle = &chunk->next;
+			continue;
+		}
+		*idle = chunk->next;
+		wsheap_drop(heap, chunk, &drop);
+	}
+	heap->open = NULL;
+	heap->spare = NULL;
+
+	if (several && (heap->flags & WSHEAP_GREW))
+		heap->flags |= WSHEAP_FOLD;
+	else
+		heap->fold = 0;
+	heap->flags &= ~WSHEAP_GREW;
+	wsheap_open_only(heap);
+	return drop;
+}
+
+/**
+ * wsheap_reset - release all blocks of a heap and keep the heap
+ * @heap: the heap; NULL is ignored.
+ *
+ * Afterwards WSHEAP_PROPERTY_REQUESTED_SIZE is 0, and
+ * WSHEAP_PROPERTY_ACTUAL_SIZE at most the heap's trim_size, overhead included;
+ * if trim_size is larger than max_size, nothing is trimmed. Memory from
+ * vmalloc that is not kept goes to a worker. Answers to WsResetHeap.
+ *
+ * Context: any but NMI; on PREEMPT_RT not in hardirq and not under a raw
+ * spinlock. Never sleeps and never fails. The cost grows with the chunks, not
+ * with blocks or bytes, except with init_on_free.
+ */
+void wsheap_reset(struct wsheap *heap)
+{
+	struct wsheap_chunk *drop;
+	unsigned long irq;
+
+	if (!heap)
+		return;
+	irq = wsheap_enter(heap);
+	drop = wsheap_trim(heap);
+	heap->requested = 0;
+	wsheap_leave(heap, irq);
+	chunk_release_all(drop, false);
+}
+EXPORT_SYMBOL_NS_GPL(wsheap_reset, WSHEAP_NS);
+
+/**
+ * wsheap_get_property - read a property of a heap
+ * @heap: the heap.
+ * @id: which one.
+ * @value: where to; a size_t.
+ * @value_size: bytes at @value, sizeof(size_t).
+ *
+ * Answers to WsGetHeapProperty.
+ *
+ * Context: any.
+ * Return: 0, or -EINVAL for another @id or another @value_size, with @value
+ * untouched.
+ */
+int wsheap_get_property(const struct wsheap *heap, enum wsheap_property_id id,
+			void *value, size_t value_size)
+{
+	size_t property;
+
+	switch (id) {
+	case WSHEAP_PROPERTY_MAX_SIZE:
+		property = heap->max_size;
+		break;
+	case WSHEAP_PROPERTY_TRIM_SIZE:
+		property = heap->trim_size;
+		break;
+	case WSHEAP_PROPERTY_REQUESTED_SIZE:
+		property = READ_ONCE(heap->requested);
+		break;
+	case WSHEAP_PROPERTY_ACTUAL_SIZE:
+		property = READ_ONCE(heap->actual);
+		break;
+	default:
+		return -EINVAL;
+	}
+	if (!value || value_size != sizeof(property))
+		return -EINVAL;
+	memcpy(value, &property, sizeof(property));
+	return 0;
+}
+EXPORT_SYMBOL_NS_GPL(wsheap_get_property, WSHEAP_NS);
+
+static bool wsheap_args_valid(const struct wsheap_args *args)
+{
+	gfp_t gfp = __GFP_ACCOUNT | __GFP_NOWARN | __GFP_NORETRY |
+		    __GFP_RETRY_MAYFAIL;
+
+	if (args->flags & ~WSHEAP_FLAGS)
+		return false;
+	if (IS_ENABLED(CONFIG_ZONE_DMA))
+		gfp |= __GFP_DMA;
+	if (IS_ENABLED(CONFIG_ZONE_DMA32) && !(args->flags & WSHEAP_CONTIG))
+		gfp |= __GFP_DMA32;
+	if (args->chunk_gfp & ~gfp)
+		return false;
+	/* No page lies in both. */
+	if (args->chunk_gfp & __GFP_DMA && args->chunk_gfp & __GFP_DMA32)
+		return false;
+	if (!(args->flags & WSHEAP_NODE) || args->node == NUMA_NO_NODE)
+		return true;
+	return args->node >= 0 && args->node < MAX_NUMNODES &&
+	       node_online(args->node);
+}
+
+static struct wsheap *wsheap_alloc_object(const struct wsheap_args *args)
+{
+	KUNIT_STATIC_STUB_REDIRECT(wsheap_alloc_object, args);
+
+	return kzalloc(sizeof(struct wsheap), GFP_KERNEL |
+		       (args->chunk_gfp & __GFP_ACCOUNT));
+}
+
+static const char *wsheap_copy_name(const struct wsheap_args *args)
+{
+	KUNIT_STATIC_STUB_REDIRECT(wsheap_copy_name, args);
+
+	return kstrdup_const(args->name ?: KBUILD_MODNAME, GFP_KERNEL);
+}
+
+/**
+ * wsheap_create - make a heap
+ * @max_size: bytes that its blocks may add up to, as asked for, between one
+ *	reset and the next; 0 for empty blocks only, WSHEAP_UNLIMITED for no
+ *	limit.
+ * @trim_size: bytes that a reset may leave with the heap; larger than
+ *	@max_size for all.
+ * @args: more, or NULL for the defaults.
+ *
+ * Takes no memory but the heap object, unless @args asks for an initial size.
+ * Answers to WsCreateHeap.
+ *
+ * Context: process context; sleeps.
+ * Return: the heap, to be given to wsheap_destroy(), or an ERR_PTR: -EINVAL
+ * for bad @args, -EOVERFLOW for an initial size above the largest block,
+ * -ENOMEM.
+ */
+struct wsheap *wsheap_create(size_t max_size, size_t trim_size,
+			     const struct wsheap_args *args)
+{
+	static const struct wsheap_args defaults;
+	struct wsheap_chunk *chunk;
+	struct wsheap *heap;
+	unsigned long irq;
+	size_t initial;
+
+	if (!args)
+		args = &defaults;
+	if (!wsheap_args_valid(args))
+		return ERR_PTR(-EINVAL);
+
+	heap = wsheap_alloc_object(args);
+	if (!heap)
+		return ERR_PTR(-ENOMEM);
+	heap->max_size = max_size;
+	heap->trim_size = trim_size;
+	heap->flags = args->flags;
+	heap->chunk_gfp = args->chunk_gfp;
+	heap->node = args->flags & WSHEAP_NODE ? args->node : NUMA_NO_NODE;
+	spin_lock_init(&heap->lock);
+	INIT_LIST_HEAD(&heap->live);
+	if (heap->flags & WSHEAP_SERIALIZE ||
+	    wsheap_grain(heap) > WSHEAP_MIN_ALIGN)
+		heap->flags |= WSHEAP_LONG;
+	heap->name = wsheap_copy_name(args);
+	if (!heap->name) {
+		kfree(heap);
+		return ERR_PTR(-ENOMEM);
+	}
+
+	initial = args->initial_size;
+	if (initial > wsheap_largest_block(heap)) {
+		wsheap_destroy(heap);
+		return ERR_PTR(-EOVERFLOW);
+	}
+	if (initial) {
+		initial = chunk_start_max(heap) +
+			  ALIGN(initial, wsheap_grain(heap));
+		chunk = chunk_obtain(heap, initial, false, GFP_KERNEL);
+		if (!chunk) {
+			wsheap_destroy(heap);
+			return ERR_PTR(-ENOMEM);
+		}
+		irq = wsheap_enter(heap);
+		wsheap_keep(heap, chunk);
+		wsheap_open_only(heap);
+		wsheap_leave(heap, irq);
+	}
+
+	spin_lock(&wsheap_live_lock);
+	list_add_tail(&heap->live, &wsheap_live);
+	spin_unlock(&wsheap_live_lock);
+	return heap;
+}
+EXPORT_SYMBOL_NS_GPL(wsheap_create, WSHEAP_NS);
+
+/**
+ * wsheap_destroy - release a heap and all that it holds
+ * @heap: the heap; NULL and an ERR_PTR are ignored.
+ *
+ * All memory that the heap ever held is back with the system when this
+ * returns. Not for heaps from devm_wsheap_create(). Answers to WsFreeHeap.
+ *
+ * Context: process context; sleeps.
+ */
+void wsheap_destroy(struct wsheap *heap)
+{
+	if (IS_ERR_OR_NULL(heap))
+		return;
+	might_sleep();
+
+	spin_lock(&wsheap_live_lock);
+	list_del(&heap->live);
+	spin_unlock(&wsheap_live_lock);
+
+	chunk_release_all(heap->used, true);
+	chunk_release_all(heap->kept, true);
+	if (heap->flags & WSHEAP_DEFERRED)
+		flush_work(&wsheap_deferred_work);
+	kfree_const(heap->name);
+	kfree(heap);
+}
+EXPORT_SYMBOL_NS_GPL(wsheap_destroy, WSHEAP_NS);
+
+static void devm_wsheap_release(void *heap)
+{
+	wsheap_destroy(heap);
+}
+
+/**
+ * devm_wsheap_create - make a heap that goes with a device
+ * @dev: the device.
+ * @max_size: see wsheap_create().
+ * @trim_size: see wsheap_create().
+ * @args: see wsheap_create().
+ *
+ * The heap is destroyed with the device's other resources, and never by hand.
+ *
+ * Context: process context; sleeps.
+ * Return: the heap, or an ERR_PTR, as wsheap_create().
+ */
+struct wsheap *devm_wsheap_create(struct device *dev, size_t max_size,
+				  size_t trim_size,
+				  const struct wsheap_args *args)
+{
+	struct wsheap *heap = wsheap_create(max_size, trim_size, args);
+	int ret;
+
+	if (IS_ERR(heap))
+		return heap;
+	ret = devm_add_action_or_reset(dev, devm_wsheap_release, heap);
+	return ret ? ERR_PTR(ret) : heap;
+}
+EXPORT_SYMBOL_NS_GPL(devm_wsheap_create, WSHEAP_NS);
+
+static int __init wsheap_init(void)
+{
+	wsheap_wq = alloc_workqueue("wsheap", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	return wsheap_wq ? 0 : -ENOMEM;
+}
+
+static void __exit wsheap_exit(void)
+{
+	struct wsheap *heap;
+
+	/* Nobody can call any more: the modules that could are gone. */
+	list_for_each_entry(heap, &wsheap_live, live)
+		pr_err("heap %s was never destroyed: %zu bytes asked for, %zu held, left alone\n",
+		       heap->name, heap->requested, heap->actual);
+	destroy_workqueue(wsheap_wq);
+}
+
+/* Ahead of the drivers that use it, where both are built in. */
+subsys_initcall(wsheap_init);
+module_exit(wsheap_exit);
+
+MODULE_DESCRIPTION("Heaps whose blocks are released together");
+MODULE_LICENSE("GPL");
+
+#if IS_ENABLED(CONFIG_WSHEAP_KUNIT_TEST)
+#include "wsheap_kunit.c"
+#endif
