@@ -572,21 +572,22 @@ static bool wsheap_grow(struct wsheap *heap, size_t size, size_t align,
 {
 	bool alone = wsheap_lies_alone(heap, size, align);
 	struct wsheap_chunk *fresh = NULL;
-	size_t need, want = CHUNK_FIRST;
+	size_t need, want = 0;
 
-	if (heap->open)
-		want = clamp_t(size_t, heap->open->size, CHUNK_FIRST,
-			       CHUNK_LARGEST / 2) * 2;
-	if (!gfpflags_allow_blocking(gfp))
-		want = min_t(size_t, want, PAGES_LARGEST);
-	if (alone)
+	if (alone) {
 		/* The system aligns a power of two, or pages, to its size. */
 		need = max(size, align);
-	else
+	} else {
 		need = chunk_start_max(heap) + align - wsheap_grain(heap) + size;
+		want = CHUNK_FIRST << heap->doublings;
+		if (want < CHUNK_LARGEST)
+			heap->doublings++;
+		if (!gfpflags_allow_blocking(gfp))
+			want = min_t(size_t, want, PAGES_LARGEST);
+	}
 
 	wsheap_leave(heap, *irq);
-	if (!alone && want > need)
+	if (want > need)
 		fresh = chunk_obtain(heap, want, false, gfp | __GFP_NORETRY);
 	if (!fresh)
 		fresh = chunk_obtain(heap, need, alone, gfp);
@@ -908,6 +909,7 @@ static struct wsheap_chunk *wsheap_trim(struct wsheap *heap)
 	}
 	heap->open = NULL;
 	heap->spare = NULL;
+	heap->doublings = 0;
 
 	if (several && (heap->flags & WSHEAP_GREW))
 		heap->flags |= WSHEAP_FOLD;

@@ -127,7 +127,8 @@ struct wsheap {
 	size_t trim_size;
 	size_t fold;			/* see wsheap_fold_size() */
 	gfp_t chunk_gfp;
-	int node;
+	short node;
+	u8 doublings;			/* of CHUNK_FIRST, since the reset */
 	const char *name;
 	struct list_head live;		/* protected by wsheap_live_lock */
 };
