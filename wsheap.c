@@ -38,8 +38,7 @@
  * stays a page, aligned as one. Such a chunk never becomes @open while another
  * has room, nor drives growth. This, and that no room is given up which is
  * larger than the block that was just placed, bounds what a heap holds to
- * WSHEAP_BOUND_FACTOR times the bytes asked plus a constant; see
- * Documentation/design.rst.
+ * WSHEAP_BOUND_FACTOR times the bytes asked plus a constant.
  *
  * A message that had to grow its heap and ended in several chunks leaves a
  * note (WSHEAP_FOLD): before the next message's first block, one chunk for all
@@ -86,6 +85,11 @@
 #define PAGES_LARGEST	SZ_32K
 /* Folding holds a message's memory twice for a moment; not beyond this. */
 #define FOLD_LARGEST	SZ_4M
+/*
+ * A repeated message finds its chunk at the front of @kept; another one is not
+ * to search thousands.
+ */
+#define KEPT_TRIED	16
 /* Cleared at a time with init_on_alloc. */
 #define CLEAR_STRETCH	SZ_1K
 
@@ -203,7 +207,8 @@ static void *backing_vmalloc_node(size_t size, gfp_t gfp, int node)
 	unsigned int scope;
 	void *mem = NULL;
 
-	scope = memalloc_nofs_save();
+	/* What vmap() needs itself is to be no less careful than @gfp. */
+	scope = memalloc_noio_save();
 	pages = kvmalloc_array(nr, sizeof(*pages), GFP_KERNEL | __GFP_NOWARN);
 	if (!pages)
 		goto out;
@@ -220,7 +225,7 @@ static void *backing_vmalloc_node(size_t size, gfp_t gfp, int node)
 		kvfree(pages);
 	}
 out:
-	memalloc_nofs_restore(scope);
+	memalloc_noio_restore(scope);
 	return mem;
 }
 
@@ -478,13 +483,15 @@ static bool wsheap_lies_alone(const struct wsheap *heap, size_t size,
 	       BLOCK_SHARED;
 }
 
-/* Takes the first chunk on @kept that has room for the block. */
+/* Takes the first of the next chunks on @kept that the block fits. */
 static void *wsheap_cut_kept(struct wsheap *heap, size_t size, size_t align)
 {
 	struct wsheap_chunk **link, *chunk;
+	unsigned int left = KEPT_TRIED;
 	void *block;
 
-	for (link = &heap->kept; (chunk = *link); link = &chunk->next) {
+	for (link = &heap->kept; (chunk = *link) && left--;
+	     link = &chunk->next) {
 		block = chunk_cut(heap, chunk, size, align);
 		if (!block)
 			continue;
@@ -539,6 +546,13 @@ static size_t wsheap_fold_size(const struct wsheap *heap, gfp_t gfp)
 	return size;
 }
 
+/* For memory that would be good to have: nobody is to suffer for it. */
+static gfp_t gfp_optional(gfp_t gfp)
+{
+	gfp &= ~(__GFP_HIGH | __GFP_MEMALLOC | __GFP_RETRY_MAYFAIL);
+	return gfp | __GFP_NORETRY | __GFP_NOMEMALLOC;
+}
+
 /* Puts one chunk in the place of all that wait on @kept. */
 static void wsheap_fold(struct wsheap *heap, gfp_t gfp, unsigned long *irq,
 			struct wsheap_chunk **drop)
@@ -553,7 +567,7 @@ static void wsheap_fold(struct wsheap *heap, gfp_t gfp, unsigned long *irq,
 		return;
 
 	wsheap_leave(heap, *irq);
-	fresh = chunk_obtain(heap, size, false, gfp | __GFP_NORETRY);
+	fresh = chunk_obtain(heap, size, false, gfp_optional(gfp));
 	*irq = wsheap_enter(heap);
 	if (!fresh)
 		return;
@@ -580,21 +594,21 @@ static bool wsheap_grow(struct wsheap *heap, size_t size, size_t align,
 	} else {
 		need = chunk_start_max(heap) + align - wsheap_grain(heap) + size;
 		want = CHUNK_FIRST << heap->doublings;
-		if (want < CHUNK_LARGEST)
-			heap->doublings++;
 		if (!gfpflags_allow_blocking(gfp))
 			want = min_t(size_t, want, PAGES_LARGEST);
 	}
 
 	wsheap_leave(heap, *irq);
 	if (want > need)
-		fresh = chunk_obtain(heap, want, false, gfp | __GFP_NORETRY);
+		fresh = chunk_obtain(heap, want, false, gfp_optional(gfp));
 	if (!fresh)
 		fresh = chunk_obtain(heap, need, alone, gfp);
 	*irq = wsheap_enter(heap);
 	if (!fresh)
 		return false;
 	wsheap_keep(heap, fresh);
+	if (!alone && CHUNK_FIRST << heap->doublings < CHUNK_LARGEST)
+		heap->doublings++;
 	heap->flags |= WSHEAP_GREW;
 	return true;
 }
@@ -911,9 +925,10 @@ static struct wsheap_chunk *wsheap_trim(struct wsheap *heap)
 	heap->spare = NULL;
 	heap->doublings = 0;
 
+	/* A note that no message has come to yet stands. */
 	if (several && (heap->flags & WSHEAP_GREW))
 		heap->flags |= WSHEAP_FOLD;
-	else
+	else if (!(heap->flags & WSHEAP_FOLD))
 		heap->fold = 0;
 	heap->flags &= ~WSHEAP_GREW;
 	wsheap_open_only(heap);

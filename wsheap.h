@@ -35,6 +35,16 @@ struct wsheap_chunk;
 #define WSHEAP_MIN_ALIGN	8
 
 /*
+ * The quota bounds memory, too. ACTUAL_SIZE never exceeds WSHEAP_BOUND_FACTOR
+ * times the bytes asked for since the last reset (each block rounded up to 8
+ * bytes, or as WSHEAP_CONTIG does; what alignment may skip counted), plus
+ * WSHEAP_BOUND_CONSTANT, plus what that reset, or the creation, left. Each of
+ * several concurrent callers may hold one more chunk for a moment.
+ */
+#define WSHEAP_BOUND_FACTOR	4
+#define WSHEAP_BOUND_CONSTANT	1024
+
+/*
  * Flags of a message heap, for struct wsheap_args. They share no bit with the
  * options of private heaps, which keep the values that they have on Windows;
  * bits 30 and 31 stay free.

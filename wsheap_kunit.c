@@ -12,10 +12,6 @@
 #include <linux/kthread.h>
 #include <linux/prandom.h>
 
-/* What ACTUAL_SIZE is bound to; Documentation/design.rst derives it. */
-#define BOUND_FACTOR	4
-#define BOUND_CONSTANT	SZ_1K
-
 #define SEED		0x77736865
 
 static size_t prop(const struct wsheap *heap, enum wsheap_property_id id)
@@ -702,25 +698,24 @@ static void alignment_up_to_a_page_is_kept(struct kunit *test)
 	static const size_t sizes[] = { 1, 8, 24, 100, 1000, 4000, 4096, 8192,
 					10000, 100000 };
 	struct wsheap *heap = flags_heap(test, WSHEAP_UNLIMITED, SIZE_MAX);
-	static const gfp_t gfps[] = { GFP_KERNEL, GFP_NOWAIT };
-	size_t align, sum;
-	int i, g, round;
+	unsigned int aligns = PAGE_SHIFT + 1, n, round;
+	size_t sum;
 
 	for (round = 0; round < 4; round++) {
 		sum = 0;
-		for (align = 1; align <= PAGE_SIZE; align *= 2)
-		for (i = 0; i < ARRAY_SIZE(sizes); i++)
-		for (g = 0; g < 2; g++) {
-			void *p;
+		for (n = 0; n < aligns * ARRAY_SIZE(sizes); n++) {
+			size_t align = 1ul << n % aligns;
+			size_t size = sizes[n / aligns];
+			/* what cannot wait, only where memory is plenty */
+			gfp_t gfp = n % 2 && size <= 10000 ? GFP_NOWAIT :
+							     GFP_KERNEL;
+			void *p = wsheap_alloc_aligned(heap, size, align, gfp);
 
-			if (sizes[i] > 10000 && gfps[g] == GFP_NOWAIT)
-				continue;	/* may not be had */
-			p = wsheap_alloc_aligned(heap, sizes[i], align, gfps[g]);
 			KUNIT_ASSERT_NOT_NULL(test, p);
 			KUNIT_ASSERT_TRUE(test, IS_ALIGNED((unsigned long)p,
 							   max(align, 8ul)));
-			memset(p, 0xa5, sizes[i]);
-			sum += sizes[i];
+			memset(p, 0xa5, size);
+			sum += size;
 		}
 		/* what alignment skips is not charged */
 		KUNIT_EXPECT_EQ(test, requested_of(heap), sum);
@@ -754,25 +749,27 @@ static void zeroed_blocks_are_zero_after_a_dirty_message(struct kunit *test)
 {
 	static const size_t sizes[] = { 1, 13, 100, 1000, 5000, 20000, 300000 };
 	struct wsheap *heap = flags_heap(test, WSHEAP_UNLIMITED, SIZE_MAX);
-	int i, round, kind;
+	int i, round;
 
 	for (round = 0; round < 3; round++) {
-		for (i = 0; i < ARRAY_SIZE(sizes); i++)
-		for (kind = 0; kind < 4; kind++) {
-			volatile gfp_t gfp = GFP_KERNEL | __GFP_ZERO;
+		for (i = 0; i < 4 * ARRAY_SIZE(sizes); i++) {
+			gfp_t gfp = GFP_KERNEL | __GFP_ZERO;
+			size_t size = sizes[i / 4];
 			void *p;
 
-			if (kind == 0)
-				p = wsheap_zalloc(heap, sizes[i], GFP_KERNEL);
-			else if (kind == 1)
-				p = wsheap_calloc(heap, 1, sizes[i], GFP_KERNEL);
-			else if (kind == 2)
-				p = wsheap_alloc_aligned(heap, sizes[i], 64, gfp);
+			/* known when compiled, and not */
+			OPTIMIZER_HIDE_VAR(gfp);
+			if (i % 4 == 0)
+				p = wsheap_zalloc(heap, size, GFP_KERNEL);
+			else if (i % 4 == 1)
+				p = wsheap_calloc(heap, 1, size, GFP_KERNEL);
+			else if (i % 4 == 2)
+				p = wsheap_alloc_aligned(heap, size, 64, gfp);
 			else
-				p = wsheap_alloc(heap, sizes[i], gfp);
+				p = wsheap_alloc(heap, size, gfp);
 			KUNIT_ASSERT_NOT_NULL(test, p);
-			KUNIT_ASSERT_NULL(test, memchr_inv(p, 0, sizes[i]));
-			memset(p, 0xff, sizes[i]);
+			KUNIT_ASSERT_NULL(test, memchr_inv(p, 0, size));
+			memset(p, 0xff, size);
 		}
 		wsheap_reset(heap);
 	}
@@ -1097,6 +1094,31 @@ static void usual_message_comes_to_one_chunk(struct kunit *test)
 	destroy_checked(test, heap);
 }
 
+static void empty_message_changes_nothing(struct kunit *test)
+{
+	struct wsheap *heap = flags_heap(test, WSHEAP_UNLIMITED, SZ_1M);
+	int i, j;
+
+	for (i = 0; i < 5; i++) {
+		size_t actual;
+
+		for (j = 0; j < 100; j++)
+			KUNIT_ASSERT_NOT_NULL(test, wsheap_alloc(heap, 100, GFP_KERNEL));
+		actual = actual_of(heap);
+		for (j = 0; j < 3; j++) {
+			wsheap_reset(heap);
+			KUNIT_EXPECT_NOT_NULL(test, wsheap_alloc(heap, 0, GFP_KERNEL));
+			KUNIT_EXPECT_EQ(test, actual_of(heap), actual);
+		}
+		/* the note of the large message is still there */
+		KUNIT_ASSERT_NOT_NULL(test, wsheap_alloc(heap, 1, GFP_KERNEL));
+		KUNIT_EXPECT_EQ(test, count_chunks(heap), 1);
+		KUNIT_EXPECT_GE(test, actual_of(heap), 100 * 104);
+		check_heap(test, heap);
+	}
+	destroy_checked(test, heap);
+}
+
 static void one_huge_message_does_not_stay(struct kunit *test)
 {
 	struct wsheap *heap = flags_heap(test, WSHEAP_UNLIMITED, 4096);
@@ -1141,7 +1163,8 @@ static void held_memory_is_bounded_by_bytes_asked(struct kunit *test)
 								   GFP_KERNEL));
 			asked += ALIGN(size, line) + align - 8;
 			KUNIT_ASSERT_LE_MSG(test, actual_of(heap),
-					    BOUND_FACTOR * asked + BOUND_CONSTANT,
+					    WSHEAP_BOUND_FACTOR * asked +
+					    WSHEAP_BOUND_CONSTANT,
 					    "run %d block %d", i, j);
 		}
 		destroy_checked(test, heap);
@@ -1162,7 +1185,8 @@ static void uniform_blocks_are_held_within_the_bound(struct kunit *test)
 								 GFP_KERNEL));
 			asked += ALIGN(size, line);
 			KUNIT_ASSERT_LE(test, actual_of(heap),
-					BOUND_FACTOR * asked + BOUND_CONSTANT);
+					WSHEAP_BOUND_FACTOR * asked +
+					WSHEAP_BOUND_CONSTANT);
 		}
 		destroy_checked(test, heap);
 	}
@@ -1545,6 +1569,7 @@ struct heap_user {
 	struct wsheap *heap;
 	struct task_struct *task;
 	struct completion *start;
+	struct completion done;
 	u8 mark;
 	unsigned int granted, refused, broken;
 	size_t bytes;
@@ -1584,6 +1609,7 @@ static int user_fn(void *data)
 			if (memchr_inv(blocks[i].p, user->mark, blocks[i].size))
 				user->broken++;
 	}
+	complete(&user->done);
 	return 0;
 }
 
@@ -1604,6 +1630,7 @@ static void serialized_heap_serves_several_users_exactly(struct kunit *test)
 		for (i = 0; i < ARRAY_SIZE(users); i++) {
 			users[i] = (struct heap_user) { .heap = heap, .mark = i + 1,
 						   .start = &start };
+			init_completion(&users[i].done);
 			users[i].task = kthread_create(user_fn, &users[i],
 						       "wsheap-test/%d", i);
 			KUNIT_ASSERT_NOT_ERR_OR_NULL(test, users[i].task);
@@ -1612,6 +1639,8 @@ static void serialized_heap_serves_several_users_exactly(struct kunit *test)
 		}
 		complete_all(&start);
 		for (i = 0; i < ARRAY_SIZE(users); i++) {
+			/* One that is stopped before it ran never runs. */
+			wait_for_completion(&users[i].done);
 			kthread_stop(users[i].task);
 			put_task_struct(users[i].task);
 			KUNIT_EXPECT_EQ(test, users[i].broken, 0);
@@ -1784,6 +1813,7 @@ static struct kunit_case wsheap_cases[] = {
 	KUNIT_CASE(trim_above_max_keeps_all),
 	KUNIT_CASE_PARAM(repeated_messages_take_nothing_from_the_third_on, flags_gen_params),
 	KUNIT_CASE_PARAM(usual_message_comes_to_one_chunk, flags_gen_params),
+	KUNIT_CASE_PARAM(empty_message_changes_nothing, flags_gen_params),
 	KUNIT_CASE_PARAM(one_huge_message_does_not_stay, flags_gen_params),
 	KUNIT_CASE_PARAM(held_memory_is_bounded_by_bytes_asked, flags_gen_params),
 	KUNIT_CASE_PARAM(uniform_blocks_are_held_within_the_bound, flags_gen_params),

@@ -516,7 +516,8 @@ static void build_reply(struct connection *conn)
 		if (conn->status)
 			return;
 		add(conn, name && value ?
-			  wsheap_asprintf(conn->heap, GFP_KERNEL, "%s{%s: %s}",
+			  wsheap_asprintf(conn->heap, GFP_KERNEL,
+					  "%s{\"name\": %s, \"value\": %s}",
 					  comma, name, value) : NULL);
 		comma = ", ";
 	}

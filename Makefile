@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: GPL-2.0
+# For people; the kernel's build reads Kbuild. "make help" lists what there is.
+
+KERNEL_DIR ?= /lib/modules/$(shell uname -r)/build
+export KERNEL_SRC KERNEL KERNEL_IMAGE ACCEL PORT KEEP
+
+modules modules_install clean:
+	$(MAKE) -C $(KERNEL_DIR) M=$(CURDIR) $@
+
+demo test check doc: export KERNEL_DIR := \
+	$(if $(filter file,$(origin KERNEL_DIR)),,$(KERNEL_DIR))
+demo test check doc:
+	@scripts/$@.sh
+
+help:
+	@echo 'make                  build wsheap.ko for the running kernel'
+	@echo 'make modules_install  install it'
+	@echo 'make clean            remove what the build made'
+	@echo 'make demo             boot a stock kernel with it and talk to it by curl'
+	@echo 'make test             all tests: KUnit under UML, stress under QEMU'
+	@echo 'make check            static checks: sparse, checkpatch, kernel-doc'
+	@echo 'make doc              the documentation as HTML'
+	@echo
+	@echo 'KERNEL_DIR=   build directory of another kernel'
+	@echo 'KERNEL_SRC=   kernel source for make test, instead of Debian'\''s'
+	@echo 'KERNEL=6.1    series of the stock kernel for demo and test'
+	@echo 'ACCEL=kvm     KVM for demo and test, where it works'
+	@echo 'KEEP=1        make demo leaves the guest running; PORT= its port'
+
+.PHONY: modules modules_install clean demo test check doc help

@@ -1,0 +1,264 @@
+# SPDX-License-Identifier: GPL-2.0
+# Sourced by the scripts beside it: what they share of finding, fetching,
+# building and booting. All that is fetched or built lies under $cache, and
+# appears there complete or not at all.
+
+set -eu -o pipefail
+
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/wsheap
+series=${KERNEL:-6.12}
+jobs=$(nproc)
+mkdir -p "$cache"
+
+say() { printf '==> %s\n' "$*"; }
+die() { printf 'error: %s\n' "$*" >&2; exit 1; }
+
+as_root() {
+	if [ "$(id -u)" = 0 ]; then
+		"$@"
+	elif command -v sudo >/dev/null; then
+		sudo "$@"
+	else
+		die "this needs root for: $*; run it as root, or install sudo"
+	fi
+}
+
+have_apt() { command -v apt-get >/dev/null; }
+
+# Once in a run, when something is not found: the lists may be old or absent.
+apt_updated=
+apt_update() {
+	[ -z "$apt_updated" ] || return 0
+	apt_updated=yes
+	say "updating the package lists"
+	as_root apt-get -qq update || say "some lists could not be updated; going on with what is there"
+}
+
+# need PROGRAM:PACKAGE ...  A "PROGRAM" with a slash is a file that must exist.
+need() {
+	local pair program missing=() packages=()
+	for pair in "$@"; do
+		program=${pair%%:*}
+		case $program in
+		*/*) [ -e "$program" ] && continue ;;
+		*) command -v "$program" >/dev/null && continue ;;
+		esac
+		missing+=("${program##*/}")
+		packages+=("${pair#*:}")
+	done
+	[ ${#missing[@]} -gt 0 ] || return 0
+	have_apt || die "missing: ${missing[*]}. Only apt is known here: install these by hand, and run this again"
+	say "installing ${packages[*]}"
+	install_packages "${packages[@]}" ||
+		die "could not install ${packages[*]}; apt's own message is above"
+	for pair in "$@"; do
+		program=${pair%%:*}
+		case $program in
+		*/*) [ -e "$program" ] ;;
+		*) command -v "$program" >/dev/null ;;
+		esac || die "${pair#*:} is installed, but has no $program"
+	done
+}
+
+install_packages() {
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y \
+		--no-install-recommends "$@" >"$cache/apt.log" 2>&1 && return 0
+	apt_update
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y \
+		--no-install-recommends "$@" >"$cache/apt.log" 2>&1 && return 0
+	tail -n 5 "$cache/apt.log" >&2
+	return 1
+}
+
+# fetch_package DIRECTORY PACKAGE ...: unpacks the first that apt knows.
+fetch_package() {
+	local to=$1 package try deb
+	shift
+	have_apt || die "no apt to fetch $1 with"
+	for try in first again; do
+		for package in "$@"; do
+			rm -rf "$cache/fetch.$$"
+			mkdir -p "$cache/fetch.$$"
+			# apt's own user may not write here, which it warns of
+			(cd "$cache/fetch.$$" && apt-get -qq download "$package") \
+				>>"$cache/apt.log" 2>&1 || continue
+			deb=$(ls "$cache/fetch.$$"/*.deb)
+			mkdir -p "$to"
+			dpkg-deb -x "$deb" "$to"
+			rm -rf "$cache/fetch.$$"
+			return 0
+		done
+		rm -rf "$cache/fetch.$$"
+		[ "$try" = again ] || apt_update
+	done
+	die "apt has none of: $*"
+}
+
+# The newest release that Debian has of a series such as 6.12.
+find_release() {
+	local try package
+	for try in first again; do
+		for package in "linux-image-$series-amd64" linux-image-amd64; do
+			release=$(apt-cache depends "$package" 2>/dev/null |
+				sed -n "s/^ *Depends: linux-image-\($series\..*\)/\1/p" |
+				head -n 1) || true
+			[ -z "$release" ] || return 0
+		done
+		[ "$try" = again ] || apt_update
+	done
+	die "Debian has no kernel $series here; choose another with KERNEL=, or give KERNEL_DIR= and KERNEL_IMAGE="
+}
+
+# Sets release and headers: from KERNEL_DIR, or Debian's for $series.
+get_headers() {
+	if [ -n "${KERNEL_DIR:-}" ]; then
+		headers=$KERNEL_DIR
+		[ -f "$headers/include/config/kernel.release" ] ||
+			die "KERNEL_DIR=$headers holds no prepared kernel (no include/config/kernel.release)"
+		release=$(cat "$headers/include/config/kernel.release")
+		need make:make gcc:gcc
+		return
+	fi
+	have_apt || die "set KERNEL_DIR= to a kernel's build directory: there is no apt to install headers with"
+	find_release
+	headers=/usr/src/linux-headers-$release
+	need make:make gcc:gcc "$headers/Makefile:linux-headers-$release"
+}
+
+# Sets image, a directory with vmlinuz and e1000.ko of $release.
+get_image() {
+	image=$cache/image-$release
+	[ -e "$image/vmlinuz" ] && return
+	local new=$cache/image.$$
+	rm -rf "$new"
+	mkdir -p "$new"
+	if [ -n "${KERNEL_IMAGE:-}" ]; then
+		die_unless_file "$KERNEL_IMAGE"
+		image=$new
+		cp "$KERNEL_IMAGE" "$image/vmlinuz"
+		find "/lib/modules/$release" -name 'e1000.ko*' -exec cp {} "$image/" \; 2>/dev/null || true
+		return
+	fi
+	say "fetching the stock kernel $release (about 100 MB, once)"
+	need xz:xz-utils
+	fetch_package "$new/all" "linux-image-$release" "linux-image-$release-unsigned"
+	cp "$new/all/boot/vmlinuz-$release" "$new/vmlinuz"
+	find "$new/all" -name 'e1000.ko*' -exec cp {} "$new/" \;
+	[ ! -e "$new/e1000.ko.xz" ] || xz -d "$new/e1000.ko.xz"
+	rm -rf "$new/all"
+	mv "$new" "$image"
+}
+
+die_unless_file() { [ -f "$1" ] || die "no file $1"; }
+
+# Sets busybox, a static one. Debian's two packages of it exclude each other,
+# so it is not installed.
+get_busybox() {
+	busybox=$cache/busybox/bin/busybox
+	[ -x "$busybox" ] && return
+	if ! have_apt; then
+		busybox=$(command -v busybox) || die "missing: busybox (static)"
+		return
+	fi
+	local new=$cache/busybox.$$
+	rm -rf "$new"
+	fetch_package "$new" busybox-static
+	mv "$new" "$cache/busybox"
+}
+
+# Sets source, a kernel tree to build in: KERNEL_SRC, or Debian's.
+get_source() {
+	if [ -n "${KERNEL_SRC:-}" ]; then
+		source=$KERNEL_SRC
+		[ -f "$source/Kbuild" ] || die "KERNEL_SRC=$source is no kernel tree"
+		return
+	fi
+	source=$cache/linux-source-$series
+	[ -d "$source" ] && return
+	say "fetching the kernel source $series (about 150 MB, once; half a minute)"
+	need xz:xz-utils
+	local new=$cache/source.$$
+	rm -rf "$new"
+	fetch_package "$new" "linux-source-$series"
+	tar -C "$new" -xf "$new/usr/src/linux-source-$series.tar.xz"
+	mv "$new/linux-source-$series" "$source"
+	rm -rf "$new"
+}
+
+# Builds the module and what uses it, in a copy: the checkout stays as it is,
+# and kernels do not mix. Sets modules, where they all lie.
+build_modules() {
+	local build=$cache/build-$release part
+	modules=$build/modules
+	say "building the modules for $release"
+	mkdir -p "$build" "$modules"
+	(cd "$top" && tar -cf - Kbuild Makefile ./*.c ./*.h samples tests) |
+		tar -C "$build" --skip-old-files -xf - 2>/dev/null || true
+	# Only what changed, so that make builds only what changed.
+	(cd "$top" && find Kbuild Makefile ./*.c ./*.h samples tests \
+		-type f ! -name '*.mod.c' \
+		\( -name '*.[ch]' -o -name Kbuild -o -name Makefile \)) |
+	while read -r part; do
+		cmp -s "$top/$part" "$build/$part" || cp "$top/$part" "$build/$part"
+	done
+	make -s -C "$build" KERNEL_DIR="$headers" modules
+	for part in samples/hello samples/httpd tests; do
+		make -s -C "$build/$part" KERNEL_DIR="$headers" modules
+	done
+	cp "$build"/*.ko "$build"/samples/*/*.ko "$build"/tests/*.ko "$modules/"
+}
+
+# Sets accel. KVM only where it is asked for and starts a kernel.
+choose_accel() {
+	accel=tcg,thread=multi
+	[ "${ACCEL:-tcg}" = kvm ] || return 0
+	say "trying whether KVM works here"
+	if timeout 20 qemu-system-x86_64 -accel kvm -m 256 -nographic \
+		-no-reboot -nic none -kernel "$image/vmlinuz" \
+		-append "console=ttyS0 panic=-1" </dev/null 2>/dev/null |
+		grep -q 'Unable to mount root fs'; then
+		accel=kvm
+	else
+		say "KVM starts no kernel here; going on without it"
+	fi
+}
+
+# make_initrd FILE INIT MODULE ...: busybox, the modules and an init script.
+make_initrd() {
+	local file=$1 init=$2 root=$cache/initrd.$$
+	shift 2
+	rm -rf "$root"
+	mkdir -p "$root"/{bin,dev,proc,sys,modules}
+	cp "$busybox" "$root/bin/busybox"
+	cp "$@" "$root/modules/"
+	{
+		echo '#!/bin/busybox sh'
+		echo '/bin/busybox --install -s /bin'
+		echo 'export PATH=/bin'
+		echo 'mount -t proc proc /proc; mount -t sysfs sys /sys'
+		echo 'mount -t devtmpfs dev /dev'
+		cat "$init"
+		echo 'poweroff -f'
+	} > "$root/init"
+	chmod +x "$root/init"
+	(cd "$root" && find . | cpio --quiet -o -H newc | gzip -1) > "$file"
+	rm -rf "$root"
+}
+
+# boot INITRD LOG [QEMU OPTION ...]: runs until the guest powers off.
+boot() {
+	local initrd=$1 log=$2
+	shift 2
+	timeout "${GUEST_TIMEOUT:-300}" qemu-system-x86_64 \
+		-accel "$accel" -cpu max -smp 2 -m 512 -display none -monitor none \
+		-serial stdio -no-reboot -kernel "$image/vmlinuz" \
+		-initrd "$initrd" -append \
+		"console=ttyS0 quiet loglevel=7 panic=-1 panic_on_warn=1 oops=panic" \
+		"$@" > "$log" 2>&1
+}
+
+# log_is_clean LOG: shows what a kernel complained of, if it did.
+log_is_clean() {
+	! grep -a -n -E 'BUG|WARNING|Oops|Call Trace|Kernel panic|never destroyed|[Ll]eak' "$1"
+}

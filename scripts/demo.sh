@@ -1,0 +1,220 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Boots a stock Debian kernel in QEMU, loads wsheap.ko and the HTTP sample, and
+# talks to it with curl from outside.
+#
+# KEEP=1 leaves it running, to be tried by hand. KERNEL=6.1 takes another
+# series, PORT= another port to listen on, ACCEL=kvm KVM where that works.
+
+. "$(dirname "$0")/common.sh"
+
+say "wsheap demo: a stock kernel $series in QEMU, served by wsheap (4 minutes on a bare machine, seconds when run again)"
+need qemu-system-x86_64:qemu-system-x86 cpio:cpio curl:curl jq:jq lscpu:util-linux
+get_headers
+get_image
+get_busybox
+build_modules
+choose_accel
+
+work=$(mktemp -d)
+log=$work/console
+guest=
+cleanup() {
+	[ -z "$guest" ] || kill "$guest" 2>/dev/null || true
+	exec 3>&- || true
+	rm -rf "$work"
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+
+port=${PORT:-}
+if [ -z "$port" ]; then
+	# 8080, or the next that nobody listens on.
+	for port in $(seq 8080 8179); do
+		(exec 4<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
+	done
+fi
+address=127.0.0.1:$port
+
+cat > "$work/init" <<'INIT'
+insmod /modules/e1000.ko || echo 'guest: no network'
+ip addr add 127.0.0.1/8 dev lo; ip link set lo up
+ip addr add 10.0.2.15/24 dev eth0; ip link set eth0 up
+ip route add default via 10.0.2.2
+insmod /modules/wsheap.ko && insmod /modules/httpd.ko verbose=1 &&
+	echo 'guest: ready'
+while read -r line; do
+	case $line in
+	unload)
+		# Under traffic, as often as it takes for no client to notice twice.
+		rmmod httpd && echo 'guest: httpd is unloaded'
+		rmmod wsheap && echo 'guest: wsheap is unloaded'
+		grep -E '\[(wsheap|httpd)\]' /proc/vmallocinfo &&
+			echo 'guest: leak of memory from vmalloc'
+		break
+		;;
+	esac
+done
+INIT
+make_initrd "$work/initrd" "$work/init" "$image/e1000.ko" \
+	"$modules/wsheap.ko" "$modules/httpd.ko"
+
+show_log_and_die() {
+	echo "----- the guest's console:" >&2
+	tail -n 40 "$log" >&2
+	die "$@"
+}
+
+# wait_for TEXT [COUNT]: until the console has it COUNT times.
+wait_for() {
+	local i
+	for i in $(seq 600); do
+		[ "$(grep -a -c -- "$1" "$log")" -lt "${2:-1}" ] || return 0
+		kill -0 "$guest" 2>/dev/null || break
+		sleep 0.1
+	done
+	show_log_and_die "the guest did not say \"$1\""
+}
+
+say "booting $release"
+mkfifo "$work/console.in"
+exec 3<>"$work/console.in"
+# A guest left running ends with this script, however long that takes.
+[ -z "${KEEP:-}" ] || GUEST_TIMEOUT=infinity
+boot "$work/initrd" "$log" -nic \
+	"user,model=e1000,hostfwd=tcp:127.0.0.1:$port-:8080" <&3 &
+guest=$!
+wait_for 'guest: ready'
+say "loaded with insmod, serving on $address"
+
+if [ -n "${KEEP:-}" ]; then
+	cat <<END
+    http://$address/ is served by the module: try your browser, or
+        curl -i http://$address/any/path
+        curl --data-binary @some-file http://$address/
+    The guest's console, with what each message asked and held: $log
+END
+	if [ -t 0 ]; then
+		read -r -p "    Press Enter to stop. " _
+	else
+		say "running until this script is stopped"
+		wait "$guest"
+	fi
+	exit 0
+fi
+
+passed=0
+failed=0
+messages=0
+printf '\n    %-46s %6s %8s %8s %9s\n' message status asked held retained
+
+# row WHAT STATUS: a message's own account of itself, from the guest's log.
+row() {
+	local line
+	messages=$((messages + 1))
+	wait_for 'httpd: status ' "$messages"
+	line=$(grep -a 'httpd: status ' "$log" | sed -n "${messages}p" | tr -d '\r')
+	set -- "$1" "$2" $(sed 's/.*status \([0-9]*\): asked \([0-9]*\), held \([0-9]*\), retained \([0-9]*\).*/\1 \2 \3 \4/' <<<"$line")
+	printf '    %-46s %6s %8s %8s %9s\n' "$1" "$3" "$4" "$5" "$6"
+	check "status of \"$1\"" "$2" "$3"
+	check "retained within trim_size" yes \
+		"$([ "$6" -le 8192 ] && echo yes || echo "$6")"
+	check "asked within max_size" yes \
+		"$([ "$4" -le 65536 ] && echo yes || echo "$4")"
+}
+
+check() {
+	if [ "$2" = "$3" ]; then
+		passed=$((passed + 1))
+	else
+		failed=$((failed + 1))
+		printf '    FAILED: %s: expected %s, got %s\n' "$1" "$2" "$3"
+	fi
+}
+
+get() { curl -sS --max-time 60 "$@"; }
+
+# An ordinary request.
+get -H 'X-Quote: say "hi"\there' "http://$address/hello?a=b" > "$work/reply"
+row 'GET /hello' 200
+check 'method' GET "$(jq -r .method "$work/reply")"
+check 'path' '/hello?a=b' "$(jq -r .path "$work/reply")"
+check 'header' 'say "hi"\there' "$(jq -r '.headers[] | select(.name == "X-Quote").value' "$work/reply")"
+check 'body length' 0 "$(jq .body_length "$work/reply")"
+check 'max_size' 65536 "$(jq .heap.max_size "$work/reply")"
+check 'trim_size' 8192 "$(jq .heap.trim_size "$work/reply")"
+check 'requested_size is there' true "$(jq '.heap.requested_size > 0' "$work/reply")"
+check 'actual_size covers it' true "$(jq '.heap.actual_size >= .heap.requested_size' "$work/reply")"
+
+# Several on one connection.
+get -o "$work/1" -o "$work/2" -o "$work/3" -w '%{num_connects}' \
+	"http://$address/1" "http://$address/2" "http://$address/3" > "$work/connects"
+row 'GET /1, on a new connection' 200
+row 'GET /2, on the same' 200
+row 'GET /3, on the same' 200
+check 'one connection for three requests' 100 "$(cat "$work/connects")"
+
+# A real JSON document: what lscpu says of this machine.
+lscpu --json > "$work/document"
+size=$(stat -c %s "$work/document")
+get -H 'Content-Type: application/json' --data-binary @"$work/document" \
+	"http://$address/document" > "$work/reply"
+row "POST of lscpu --json, $size bytes" 200
+check 'method' POST "$(jq -r .method "$work/reply")"
+check 'body length' "$size" "$(jq .body_length "$work/reply")"
+
+# Beyond the quota, in the body and in the headers; the connection goes on,
+# unless there is too much to read away.
+head -c 65536 /dev/zero | tr '\0' x > "$work/large"
+head -c 3000000 /dev/zero > "$work/huge"
+for i in $(seq 20); do
+	printf 'X-Large-%s: %s\n' "$i" "$(head -c 5000 "$work/large")"
+done > "$work/headers"
+get -o /dev/null --data-binary @"$work/large" "http://$address/large" \
+	--next -sS -o "$work/reply" -w '%{num_connects}' \
+	"http://$address/after" > "$work/connects"
+row 'POST of 65,536 bytes' 413
+row 'GET /after, on the same connection' 200
+check 'the connection survived' 0 "$(cat "$work/connects")"
+get -o /dev/null --data-binary @"$work/huge" "http://$address/huge" || true
+row 'POST of 3,000,000 bytes, not waited for' 413
+get -o /dev/null -H @"$work/headers" "http://$address/headers" \
+	--next -sS -o "$work/reply" -w '%{num_connects}' \
+	"http://$address/after" > "$work/connects"
+row 'GET with 100,000 bytes of headers' 431
+row 'GET /after, on the same connection' 200
+check 'the connection survived' 0 "$(cat "$work/connects")"
+
+# Malformed.
+get -o /dev/null -X 'NOT A METHOD' "http://$address/"
+row 'a request line with five words' 400
+
+# A client that sends half a request, and is gone.
+(exec 4<>"/dev/tcp/127.0.0.1/$port" && printf 'GET / HTTP/1.1\r\nHost:' >&4)
+get -o /dev/null "http://$address/still-there"
+row 'GET, after a client that vanished' 200
+
+# Unload while four clients go on sending, 500 requests at the most each.
+say "unloading under traffic"
+for i in 1 2 3 4; do
+	curl -s --max-time 20 -o /dev/null "http://$address/[1-500]" &
+	clients="${clients:-} $!"
+done
+wait_for 'httpd: status ' $((messages + 20))
+echo unload >&3
+wait_for 'guest: httpd is unloaded'
+wait_for 'guest: wsheap is unloaded'
+for i in $clients; do
+	wait "$i" || true
+done
+wait "$guest" || show_log_and_die "the guest did not power off cleanly"
+guest=
+check 'a clean kernel log' '' "$(log_is_clean "$log" 2>&1 || echo 'complaints')"
+log_is_clean "$log" || true
+
+echo
+if [ "$failed" -gt 0 ]; then
+	say "the demo FAILED: $failed of $((passed + failed)) checks"
+	exit 1
+fi
+say "the demo passed: $passed checks, a clean kernel log, unloaded under traffic"

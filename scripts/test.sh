@@ -1,0 +1,130 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# All tests: KUnit in a User-Mode Linux kernel with KASAN and lockdep, then a
+# stress on a stock kernel with two CPUs in QEMU. The last line has the sum.
+#
+# KERNEL=6.1 takes another series for the stock kernel, KERNEL_SRC= another
+# tree for UML, KERNEL_DIR= other headers, ACCEL=kvm KVM where that works.
+
+. "$(dirname "$0")/common.sh"
+
+passed=0
+failed=0
+skipped=0
+
+# count OUTPUT: adds what kunit.py counted.
+count() {
+	local line
+	line=$(grep -a 'Testing complete' "$1" | tail -n 1)
+	add() { sed -n "s/.*$1: \([0-9]*\).*/\1/p" <<<"$line"; }
+	[ -n "$line" ] || { failed=$((failed + 1)); say "no result from kunit.py"; }
+	passed=$((passed + $(add passed || true) + 0))
+	failed=$((failed + $(add failed) + $(add crashed) + $(add errors) + 0))
+	skipped=$((skipped + $(add skipped) + 0))
+}
+
+check() {
+	if [ "$2" = "$3" ]; then
+		passed=$((passed + 1))
+		echo "    ok: $1"
+	else
+		failed=$((failed + 1))
+		echo "    FAILED: $1: expected $2, got $3"
+	fi
+}
+
+say "wsheap tests: KUnit under UML, then a stress under QEMU (8 minutes on a bare machine, a minute when run again)"
+need gcc:gcc make:make flex:flex bison:bison bc:bc python3:python3 \
+	qemu-system-x86_64:qemu-system-x86 cpio:cpio \
+	/usr/include/stdio.h:libc6-dev
+# UML takes its tree from the series that its configuration was tried with.
+stock_series=$series
+series=6.12
+get_source
+series=$stock_series
+uml=$cache/uml-$(basename "$source")
+kunit=$source/tools/testing/kunit/kunit.py
+[ -e "$uml/linux" ] || say "building a UML kernel (5 minutes, once); progress is in $uml.log"
+
+"$top/scripts/place-in-tree.sh" "$source"
+[ -z "${KERNEL_SRC:-}" ] ||
+	say "wsheap is now in $source/lib/wsheap; \"scripts/place-in-tree.sh -r $source\" takes it out"
+
+# run_kunit WHAT [ARGUMENT ...]: the suite, with kernel arguments.
+run_kunit() {
+	local what=$1
+	shift
+	say "KUnit, $what"
+	if (cd "$source" && python3 "$kunit" run --build_dir="$uml" --jobs="$jobs" \
+		--kunitconfig="$top/.kunitconfig" \
+		--kconfig_add CONFIG_DEBUG_KERNEL=y \
+		--kconfig_add CONFIG_PROVE_LOCKING=y \
+		--kconfig_add CONFIG_KASAN=y --kconfig_add CONFIG_KASAN_VMALLOC=y \
+		"$@" wsheap) > "$uml.log" 2>&1; then
+		# One run shows all cases; the others only what is wrong.
+		[ $# -gt 0 ] || grep -a -E '\[(PASSED|SKIPPED|FAILED)\]' "$uml.log"
+	else
+		cat "$uml.log"
+	fi
+	grep -a 'Testing complete' "$uml.log" || true
+	count "$uml.log"
+	# What the kernel says of us while the cases run fails them, too.
+	sed -n '/KTAP version/,$p' "$uml/test.log" > "$uml/cases.log"
+	check "clean kernel log" '' "$(log_is_clean "$uml/cases.log" || true)"
+}
+
+run_kunit "as it boots by default"
+run_kunit "with init_on_alloc=1" --kernel_args=init_on_alloc=1
+run_kunit "with init_on_free=1" --kernel_args=init_on_free=1
+
+get_headers
+get_image
+get_busybox
+build_modules
+choose_accel
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cat > "$work/init" <<'INIT'
+try() { "$@" 2>/dev/null && echo "guest: done: $*" || echo "guest: not done: $*"; }
+try insmod /modules/wsheap.ko
+try insmod /modules/hello.ko
+try insmod /modules/wsheap_stress.ko seconds=5
+try rmmod wsheap
+try rmmod hello
+try rmmod wsheap_stress
+grep -c '\[wsheap' /proc/vmallocinfo | sed 's/^/guest: areas of vmalloc: /'
+try insmod /modules/wsheap_stress.ko leave_one=1
+try rmmod wsheap_stress
+try rmmod wsheap
+dmesg | grep -c 'heap left-behind was never destroyed' | sed 's/^/guest: reports: /'
+INIT
+make_initrd "$work/initrd" "$work/init" "$modules"/{wsheap,hello,wsheap_stress}.ko
+
+say "stress on the stock kernel $release with two CPUs (half a minute)"
+boot "$work/initrd" "$work/raw" -nic none || say "the guest ended badly"
+tr -d '\r' < "$work/raw" > "$cache/stress.log"
+python3 "$kunit" parse "$cache/stress.log" > "$work/parsed" 2>&1 || cat "$cache/stress.log"
+grep -a -E '\[(PASSED|SKIPPED|FAILED)\]|Testing complete' "$work/parsed" || true
+count "$work/parsed"
+
+# did MODULE COMMAND ...: how often that command succeeded.
+did() { grep -a -c "guest: done: $*\$" "$cache/stress.log" || true; }
+check "insmod of wsheap, hello and the stress" "1 1 1" \
+	"$(did insmod /modules/wsheap.ko) $(did insmod /modules/hello.ko) $(did insmod /modules/wsheap_stress.ko seconds=5)"
+check "hello allocated and counted" 1 \
+	"$(grep -a -c 'hello: 12 bytes asked for, 512 held' "$cache/stress.log")"
+check "wsheap is not unloaded under its users" 1 \
+	"$(grep -a -c 'guest: not done: rmmod wsheap$' "$cache/stress.log")"
+check "wsheap is unloaded after them" 1 "$(did rmmod wsheap)"
+check "no memory from vmalloc is left" 0 \
+	"$(sed -n 's/guest: areas of vmalloc: //p' "$cache/stress.log")"
+check "a heap left behind is reported by name" 1 \
+	"$(sed -n 's/guest: reports: //p' "$cache/stress.log")"
+grep -a -v 'heap left-behind was never destroyed' "$cache/stress.log" > "$work/log"
+check "clean kernel log" '' "$(log_is_clean "$work/log" || true)"
+
+say "the whole log of the guest is in $cache/stress.log"
+# The last line is for programs to read.
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" = 0 ]

@@ -1,0 +1,435 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Uses wsheap from all CPUs at once for some seconds, checks every block, and
+ * reports in KTAP. An ordinary consumer: it sees what a driver sees.
+ *
+ *	insmod wsheap_stress.ko seconds=5
+ */
+
+#define pr_fmt(fmt) fmt
+
+#include <linux/completion.h>
+#include <linux/cpu.h>
+#include <linux/delay.h>
+#include <linux/interrupt.h>
+#include <linux/irq_work.h>
+#include <linux/kthread.h>
+#include <linux/module.h>
+#include <linux/prandom.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
+#include <linux/vmalloc.h>
+
+#include "wsheap.h"
+
+static unsigned int seconds = 5;
+module_param(seconds, uint, 0444);
+MODULE_PARM_DESC(seconds, "how long each of the two long cases runs");
+
+static unsigned int seed = 1;
+module_param(seed, uint, 0444);
+MODULE_PARM_DESC(seed, "of the random messages");
+
+static bool leave_one;
+module_param(leave_one, bool, 0444);
+MODULE_PARM_DESC(leave_one, "only leave a heap behind, for wsheap to report");
+
+#define BLOCKS	100
+
+struct block {
+	u8 *p;
+	size_t size;
+};
+
+struct worker {
+	struct task_struct *task;
+	struct wsheap *heap;	/* shared, or NULL for heaps of its own */
+	struct completion *start;
+	struct completion done;
+	u8 mark;
+	u64 messages;
+	u64 granted;
+	size_t bytes;		/* granted and not yet reset */
+	const char *broken;	/* the first thing that was wrong */
+	struct block blocks[BLOCKS];
+};
+
+static unsigned long end;	/* jiffies */
+
+static size_t property(struct wsheap *heap, enum wsheap_property_id id)
+{
+	size_t value = SIZE_MAX;
+
+	wsheap_get_property(heap, id, &value, sizeof(value));
+	return value;
+}
+
+#define requested(heap)	property(heap, WSHEAP_PROPERTY_REQUESTED_SIZE)
+#define actual(heap)	property(heap, WSHEAP_PROPERTY_ACTUAL_SIZE)
+
+static size_t random_size(struct rnd_state *rnd)
+{
+	/* mostly small, some above a page, a few from vmalloc */
+	unsigned int bits = prandom_u32_state(rnd) % 100;
+
+	bits = bits < 90 ? bits / 9 : bits < 99 ? 13 : 17;
+	return 1 + (prandom_u32_state(rnd) & ((1u << bits) - 1));
+}
+
+static void broken(struct worker *worker, const char *what)
+{
+	if (!worker->broken)
+		worker->broken = what;
+}
+
+/* Takes up to BLOCKS blocks, then looks whether all still hold their mark. */
+static void message(struct worker *worker, struct wsheap *heap,
+		    struct rnd_state *rnd)
+{
+	unsigned int n, i, blocks = 1 + prandom_u32_state(rnd) % BLOCKS;
+
+	for (n = 0; n < blocks; n++) {
+		struct block *block = &worker->blocks[n];
+		struct wsheap_error err = {};
+		gfp_t gfp = GFP_KERNEL;
+
+		block->size = random_size(rnd);
+		if (block->size < 1000 && n % 4 == 0)
+			gfp = GFP_NOWAIT;
+		block->p = wsheap_alloc_err(heap, block->size, gfp, &err);
+		if (!block->p) {
+			if (err.code == -EDQUOT ?
+			    err.limit - err.in_use >= block->size :
+			    err.code != -ENOMEM || gfp == GFP_KERNEL)
+				broken(worker, "refused without reason");
+			break;
+		}
+		if (!IS_ALIGNED((unsigned long)block->p, WSHEAP_MIN_ALIGN))
+			broken(worker, "not aligned");
+		worker->granted++;
+		worker->bytes += block->size;
+		memset(block->p, worker->mark, block->size);
+	}
+	for (i = 0; i < n; i++)
+		if (memchr_inv(worker->blocks[i].p, worker->mark,
+			       worker->blocks[i].size))
+			broken(worker, "written to by another");
+	worker->messages++;
+}
+
+static int own_heaps_fn(void *data)
+{
+	struct worker *worker = data;
+	struct rnd_state rnd;
+
+	prandom_seed_state(&rnd, seed + worker->mark);
+	wait_for_completion(worker->start);
+	while (time_before(jiffies, end) && !worker->broken) {
+		size_t max = prandom_u32_state(&rnd) % SZ_256K;
+		size_t trim = prandom_u32_state(&rnd) % SZ_64K;
+		struct wsheap *heap = wsheap_create(max, trim, NULL);
+		unsigned int i;
+
+		if (IS_ERR(heap)) {
+			broken(worker, "no heap");
+			break;
+		}
+		for (i = 0; i < 20; i++) {
+			worker->bytes = 0;
+			message(worker, heap, &rnd);
+			if (requested(heap) != worker->bytes)
+				broken(worker, "count of bytes is wrong");
+			wsheap_reset(heap);
+			if (requested(heap) ||
+			    (trim <= max && actual(heap) > trim))
+				broken(worker, "reset kept too much");
+			worker->mark += 16;
+		}
+		wsheap_destroy(heap);
+		cond_resched();
+	}
+	complete(&worker->done);
+	return 0;
+}
+
+static int shared_heap_fn(void *data)
+{
+	struct worker *worker = data;
+	struct rnd_state rnd;
+	unsigned int i;
+
+	prandom_seed_state(&rnd, seed + worker->mark);
+	wait_for_completion(worker->start);
+	for (i = 0; i < 10; i++) {
+		message(worker, worker->heap, &rnd);
+		cond_resched();
+	}
+	complete(&worker->done);
+	return 0;
+}
+
+/* Two workers for each CPU, all at once. Returns what was wrong, or NULL. */
+static const char *run_workers(int (*fn)(void *), struct wsheap *heap,
+			       u64 *messages, size_t *bytes)
+{
+	unsigned int n = 2 * num_online_cpus(), i = 0, cpu;
+	DECLARE_COMPLETION_ONSTACK(start);
+	const char *wrong = NULL;
+	struct worker *workers;
+
+	workers = vzalloc(array_size(n, sizeof(*workers)));
+	if (!workers)
+		return "no memory for the test";
+	cpus_read_lock();
+	for_each_online_cpu(cpu) {
+		unsigned int pair;
+
+		for (pair = 0; pair < 2 && i < n; pair++) {
+			struct worker *worker = &workers[i];
+
+			worker->heap = heap;
+			worker->start = &start;
+			init_completion(&worker->done);
+			worker->mark = ++i;
+			worker->task = kthread_create(fn, worker, "stress/%u", i);
+			if (IS_ERR(worker->task)) {
+				worker->task = NULL;
+				wrong = "no thread for the test";
+				continue;
+			}
+			get_task_struct(worker->task);
+			kthread_bind(worker->task, cpu);
+			wake_up_process(worker->task);
+		}
+	}
+	cpus_read_unlock();
+	complete_all(&start);
+	while (i--) {
+		if (!workers[i].task)
+			continue;
+		/* One that is stopped before it ran would never run. */
+		wait_for_completion(&workers[i].done);
+		kthread_stop(workers[i].task);
+		put_task_struct(workers[i].task);
+		wrong = wrong ?: workers[i].broken;
+		*messages += workers[i].messages;
+		*bytes += workers[i].bytes;
+	}
+	vfree(workers);
+	return wrong;
+}
+
+static const char *each_cpu_uses_heaps_of_its_own(void)
+{
+	u64 messages = 0;
+	size_t bytes = 0;
+	const char *wrong;
+
+	end = jiffies + seconds * HZ;
+	wrong = run_workers(own_heaps_fn, NULL, &messages, &bytes);
+	pr_info("# %llu messages\n", messages);
+	return wrong;
+}
+
+static const char *all_cpus_use_one_serialized_heap(void)
+{
+	struct wsheap_args args = { .flags = WSHEAP_SERIALIZE };
+	const char *wrong = NULL;
+	struct wsheap *heap;
+	u64 messages = 0;
+
+	/* some rounds end in the middle of a message, by the quota */
+	heap = wsheap_create(SZ_2M, SZ_128K, &args);
+	if (IS_ERR(heap))
+		return "no heap";
+	end = jiffies + seconds * HZ;
+	while (time_before(jiffies, end) && !wrong) {
+		size_t bytes = 0;
+
+		wrong = run_workers(shared_heap_fn, heap, &messages, &bytes);
+		if (!wrong && requested(heap) != bytes)
+			wrong = "count of bytes is wrong";
+		seed += 1000;
+		wsheap_reset(heap);
+		if (actual(heap) > SZ_128K)
+			wrong = wrong ?: "reset kept too much";
+	}
+	wsheap_destroy(heap);
+	pr_info("# %llu messages\n", messages);
+	return wrong;
+}
+
+/* A heap with chunks from kmalloc and vmalloc, used and reset in a context. */
+static struct context {
+	struct wsheap *heap;
+	struct completion done;
+	const char *wrong;
+} context;
+
+static void use_in_context(bool as_meant)
+{
+	struct wsheap *heap = context.heap;
+	size_t size;
+
+	if (!as_meant)
+		context.wrong = "not the context that was meant";
+	for (size = 1; size < 8000; size *= 3)
+		if (!wsheap_zalloc(heap, size, GFP_ATOMIC))
+			context.wrong = "no memory";
+	wsheap_reset(heap);
+	if (requested(heap) || actual(heap) > SZ_4K)
+		context.wrong = "reset kept too much";
+	if (!wsheap_alloc(heap, 8, GFP_NOWAIT))
+		context.wrong = "no memory after reset";
+	complete(&context.done);
+}
+
+static void hardirq_fn(struct irq_work *work)
+{
+	use_in_context(in_hardirq());
+}
+
+static void softirq_fn(struct tasklet_struct *tasklet)
+{
+	use_in_context(in_serving_softirq());
+}
+
+static void run_in_hardirq(void)
+{
+	struct irq_work work = IRQ_WORK_INIT_HARD(hardirq_fn);
+
+	irq_work_queue(&work);
+	irq_work_sync(&work);
+}
+
+static void run_in_softirq(void)
+{
+	struct tasklet_struct tasklet;
+
+	tasklet_setup(&tasklet, softirq_fn);
+	tasklet_schedule(&tasklet);
+	wait_for_completion(&context.done);
+	tasklet_kill(&tasklet);
+}
+
+static void run_under_spinlock(void)
+{
+	static DEFINE_SPINLOCK(lock);
+	unsigned long irq;
+
+	spin_lock_irqsave(&lock, irq);
+	use_in_context(true);
+	spin_unlock_irqrestore(&lock, irq);
+}
+
+static const char *run_in_context(void (*run)(void))
+{
+	unsigned int i;
+
+	context.heap = wsheap_create(WSHEAP_UNLIMITED, SZ_4K, NULL);
+	if (IS_ERR(context.heap))
+		return "no heap";
+	context.wrong = NULL;
+	for (i = 0; i < 100; i++) {
+		init_completion(&context.done);
+		if (!wsheap_alloc(context.heap, 100000, GFP_KERNEL) ||
+		    !wsheap_alloc(context.heap, 100, GFP_KERNEL))
+			context.wrong = "no memory";
+		run();
+	}
+	wsheap_destroy(context.heap);
+	return context.wrong;
+}
+
+static const char *softirq_uses_a_heap(void)
+{
+	return run_in_context(run_in_softirq);
+}
+
+static const char *spinlock_holder_uses_a_heap(void)
+{
+	return run_in_context(run_under_spinlock);
+}
+
+static const char *hardirq_uses_a_heap(void)
+{
+	if (IS_ENABLED(CONFIG_PREEMPT_RT))
+		return NULL;	/* the documented exception */
+	return run_in_context(run_in_hardirq);
+}
+
+static const char *thousands_of_idle_heaps_are_cheap(void)
+{
+	const unsigned int n = 10000;
+	const char *wrong = NULL;
+	struct wsheap **heaps;
+	unsigned int i;
+
+	heaps = vzalloc(array_size(n, sizeof(*heaps)));
+	if (!heaps)
+		return "no memory for the test";
+	for (i = 0; i < n; i++) {
+		heaps[i] = wsheap_create(SZ_64K, SZ_1K, NULL);
+		if (IS_ERR(heaps[i]) || !wsheap_alloc(heaps[i], 100, GFP_KERNEL))
+			wrong = "no heap";
+		else if (actual(heaps[i]) > SZ_1K)
+			wrong = "a small message holds more than 1 KiB";
+	}
+	for (i = 0; i < n; i++)
+		wsheap_destroy(heaps[i]);
+	vfree(heaps);
+	return wrong;
+}
+
+#define CASE(fn) { fn, #fn }
+
+static const struct {
+	const char *(*run)(void);
+	const char *name;
+} cases[] = {
+	CASE(each_cpu_uses_heaps_of_its_own),
+	CASE(all_cpus_use_one_serialized_heap),
+	CASE(softirq_uses_a_heap),
+	CASE(spinlock_holder_uses_a_heap),
+	CASE(hardirq_uses_a_heap),
+	CASE(thousands_of_idle_heaps_are_cheap),
+};
+
+static int __init stress_init(void)
+{
+	static const struct wsheap_args left_behind = { .name = "left-behind" };
+	unsigned int i, failed = 0;
+
+	if (leave_one)
+		return PTR_ERR_OR_ZERO(wsheap_create(100, 0, &left_behind));
+
+	/* As KUnit has it, so that its parser reads it. */
+	pr_info("KTAP version 1\n");
+	pr_info("1..1\n");
+	pr_info("    KTAP version 1\n");
+	pr_info("    # Subtest: wsheap_stress\n");
+	pr_info("    1..%zu\n", ARRAY_SIZE(cases));
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		const char *wrong = cases[i].run();
+
+		if (wrong)
+			pr_info("    # %s: %s (seed %u)\n", cases[i].name, wrong,
+				seed);
+		pr_info("    %sok %u %s\n", wrong ? "not " : "", i + 1,
+			cases[i].name);
+		failed += !!wrong;
+	}
+	pr_info("%sok 1 wsheap_stress\n", failed ? "not " : "");
+	return 0;
+}
+
+static void __exit stress_exit(void)
+{
+}
+
+module_init(stress_init);
+module_exit(stress_exit);
+
+MODULE_DESCRIPTION("Self-checking stress for wsheap");
+MODULE_LICENSE("GPL");
+MODULE_IMPORT_NS(WSHEAP_NS);
