@@ -50,19 +50,16 @@ kunit=$source/tools/testing/kunit/kunit.py
 [ -z "${KERNEL_SRC:-}" ] ||
 	say "wsheap is now in $source/lib/wsheap; \"scripts/place-in-tree.sh -r $source\" takes it out"
 
-# run_kunit WHAT [ARGUMENT ...]: the suite, with kernel arguments.
+# run_kunit WHAT COMMAND [ARGUMENT ...]: the suite, by a command of kunit.py.
 run_kunit() {
 	local what=$1
 	shift
 	say "KUnit, $what"
-	if (cd "$source" && python3 "$kunit" run --build_dir="$uml" --jobs="$jobs" \
-		--kunitconfig="$top/.kunitconfig" \
-		--kconfig_add CONFIG_DEBUG_KERNEL=y \
-		--kconfig_add CONFIG_PROVE_LOCKING=y \
-		--kconfig_add CONFIG_KASAN=y --kconfig_add CONFIG_KASAN_VMALLOC=y \
-		"$@" wsheap) > "$uml.log" 2>&1; then
+	if (cd "$source" && python3 "$kunit" "$@" --build_dir="$uml" wsheap) \
+		> "$uml.log" 2>&1; then
 		# One run shows all cases; the others only what is wrong.
-		[ $# -gt 0 ] || grep -a -E '\[(PASSED|SKIPPED|FAILED)\]' "$uml.log"
+		[ "$1" = exec ] ||
+			grep -a -E '\[(PASSED|SKIPPED|FAILED)\]' "$uml.log"
 	else
 		cat "$uml.log"
 	fi
@@ -73,9 +70,13 @@ run_kunit() {
 	check "clean kernel log" '' "$(log_is_clean "$uml/cases.log" || true)"
 }
 
-run_kunit "as it boots by default"
-run_kunit "with init_on_alloc=1" --kernel_args=init_on_alloc=1
-run_kunit "with init_on_free=1" --kernel_args=init_on_free=1
+run_kunit "as it boots by default" run --jobs="$jobs" \
+	--kunitconfig="$top/.kunitconfig" \
+	--kconfig_add CONFIG_DEBUG_KERNEL=y \
+	--kconfig_add CONFIG_PROVE_LOCKING=y \
+	--kconfig_add CONFIG_KASAN=y --kconfig_add CONFIG_KASAN_VMALLOC=y
+run_kunit "with init_on_alloc=1" exec --kernel_args=init_on_alloc=1
+run_kunit "with init_on_free=1" exec --kernel_args=init_on_free=1
 
 get_headers
 get_image
@@ -89,7 +90,7 @@ cat > "$work/init" <<'INIT'
 try() { "$@" 2>/dev/null && echo "guest: done: $*" || echo "guest: not done: $*"; }
 try insmod /modules/wsheap.ko
 try insmod /modules/hello.ko
-try insmod /modules/wsheap_stress.ko seconds=5
+try insmod /modules/wsheap_stress.ko seconds=3
 try rmmod wsheap
 try rmmod hello
 try rmmod wsheap_stress
@@ -101,7 +102,7 @@ dmesg | grep -c 'heap left-behind was never destroyed' | sed 's/^/guest: reports
 INIT
 make_initrd "$work/initrd" "$work/init" "$modules"/{wsheap,hello,wsheap_stress}.ko
 
-say "stress on the stock kernel $release with two CPUs (half a minute)"
+say "stress on the stock kernel $release with two CPUs (20 seconds)"
 boot "$work/initrd" "$work/raw" -nic none || say "the guest ended badly"
 tr -d '\r' < "$work/raw" > "$cache/stress.log"
 python3 "$kunit" parse "$cache/stress.log" > "$work/parsed" 2>&1 || cat "$cache/stress.log"
@@ -111,7 +112,7 @@ count "$work/parsed"
 # did MODULE COMMAND ...: how often that command succeeded.
 did() { grep -a -c "guest: done: $*\$" "$cache/stress.log" || true; }
 check "insmod of wsheap, hello and the stress" "1 1 1" \
-	"$(did insmod /modules/wsheap.ko) $(did insmod /modules/hello.ko) $(did insmod /modules/wsheap_stress.ko seconds=5)"
+	"$(did insmod /modules/wsheap.ko) $(did insmod /modules/hello.ko) $(did insmod /modules/wsheap_stress.ko seconds=3)"
 check "hello allocated and counted" 1 \
 	"$(grep -a -c 'hello: 12 bytes asked for, 512 held' "$cache/stress.log")"
 check "wsheap is not unloaded under its users" 1 \
