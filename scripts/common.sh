@@ -246,16 +246,17 @@ make_initrd() {
 	rm -rf "$root"
 }
 
-# boot INITRD LOG [QEMU OPTION ...]: runs until the guest powers off.
-boot() {
-	local initrd=$1 log=$2
-	shift 2
-	timeout "${GUEST_TIMEOUT:-300}" qemu-system-x86_64 \
-		-accel "$accel" -cpu max -smp 2 -m 512 -display none -monitor none \
-		-serial stdio -no-reboot -kernel "$image/vmlinuz" \
-		-initrd "$initrd" -append \
-		"console=ttyS0 quiet loglevel=7 panic=-1 panic_on_warn=1 oops=panic" \
-		"$@" > "$log" 2>&1
+# guest_command INITRD [QEMU OPTION ...]: sets guest_command, which runs until
+# the guest powers off, with its console on standard input and output.
+guest_command() {
+	local initrd=$1
+	shift
+	guest_command=(timeout "${GUEST_TIMEOUT:-300}" qemu-system-x86_64
+		-accel "$accel" -cpu max -smp 2 -m 512 -display none
+		-monitor none -serial stdio -no-reboot
+		-kernel "$image/vmlinuz" -initrd "$initrd" -append
+		"console=ttyS0 quiet loglevel=7 panic=-1 panic_on_warn=1 oops=panic"
+		"$@")
 }
 
 # log_is_clean LOG: shows what a kernel complained of, if it did.

@@ -46,7 +46,6 @@ insmod /modules/wsheap.ko && insmod /modules/httpd.ko verbose=1 &&
 while read -r line; do
 	case $line in
 	unload)
-		# Under traffic, as often as it takes for no client to notice twice.
 		rmmod httpd && echo 'guest: httpd is unloaded'
 		rmmod wsheap && echo 'guest: wsheap is unloaded'
 		grep -E '\[(wsheap|httpd)\]' /proc/vmallocinfo &&
@@ -81,8 +80,9 @@ mkfifo "$work/console.in"
 exec 3<>"$work/console.in"
 # A guest left running ends with this script, however long that takes.
 [ -z "${KEEP:-}" ] || GUEST_TIMEOUT=infinity
-boot "$work/initrd" "$log" -nic \
-	"user,model=e1000,hostfwd=tcp:127.0.0.1:$port-:8080" <&3 &
+guest_command "$work/initrd" -nic \
+	"user,model=e1000,hostfwd=tcp:127.0.0.1:$port-:8080"
+"${guest_command[@]}" <&3 > "$log" 2>&1 &
 guest=$!
 wait_for 'guest: ready'
 say "loaded with insmod, serving on $address"

@@ -103,7 +103,9 @@ INIT
 make_initrd "$work/initrd" "$work/init" "$modules"/{wsheap,hello,wsheap_stress}.ko
 
 say "stress on the stock kernel $release with two CPUs (20 seconds)"
-boot "$work/initrd" "$work/raw" -nic none || say "the guest ended badly"
+guest_command "$work/initrd" -nic none
+"${guest_command[@]}" < /dev/null > "$work/raw" 2>&1 ||
+	say "the guest did not end as it should"
 tr -d '\r' < "$work/raw" > "$cache/stress.log"
 python3 "$kunit" parse "$cache/stress.log" > "$work/parsed" 2>&1 || cat "$cache/stress.log"
 grep -a -E '\[(PASSED|SKIPPED|FAILED)\]|Testing complete' "$work/parsed" || true
