@@ -707,9 +707,9 @@ static noinline void *wsheap_alloc_long(struct wsheap *heap, size_t size,
  * @err: filled in on failure, untouched on success; may be NULL.
  *
  * What the inline functions call when the short path does not do; drivers call
- * those.
+ * those. Answers to WsAlloc.
  *
- * Context: as wsheap_alloc_err().
+ * Context: as wsheap_alloc_err(); may sleep if @gfp allows blocking.
  * Return: the block, or NULL.
  */
 void *__wsheap_alloc(struct wsheap *heap, size_t size, size_t align, gfp_t gfp,
@@ -740,9 +740,9 @@ static __always_inline void *wsheap_alloc_for(struct wsheap *heap, size_t size,
  * @len: bytes.
  * @gfp: see wsheap_alloc_err().
  *
- * As kmemdup().
+ * As kmemdup(); Windows has no counterpart.
  *
- * Context: as wsheap_alloc_err().
+ * Context: as wsheap_alloc_err(); may sleep if @gfp allows blocking.
  * Return: the copy, or NULL.
  */
 void *wsheap_memdup(struct wsheap *heap, const void *src, size_t len, gfp_t gfp)
@@ -761,9 +761,9 @@ EXPORT_SYMBOL_NS_GPL(wsheap_memdup, WSHEAP_NS);
  * @s: the string, or NULL.
  * @gfp: see wsheap_alloc_err().
  *
- * As kstrdup(). The terminating NUL counts as a byte asked for.
+ * As kstrdup(); Windows has no counterpart. The terminating NUL counts as a byte asked for.
  *
- * Context: as wsheap_alloc_err().
+ * Context: as wsheap_alloc_err(); may sleep if @gfp allows blocking.
  * Return: the copy, or NULL; also if @s is NULL.
  */
 char *wsheap_strdup(struct wsheap *heap, const char *s, gfp_t gfp)
@@ -791,9 +791,9 @@ EXPORT_SYMBOL_NS_GPL(wsheap_strdup, WSHEAP_NS);
  * @max: bytes to copy at most, without the terminating NUL.
  * @gfp: see wsheap_alloc_err().
  *
- * As kstrndup().
+ * As kstrndup(); Windows has no counterpart.
  *
- * Context: as wsheap_alloc_err().
+ * Context: as wsheap_alloc_err(); may sleep if @gfp allows blocking.
  * Return: the copy, terminated, or NULL; also if @s is NULL.
  */
 char *wsheap_strndup(struct wsheap *heap, const char *s, size_t max, gfp_t gfp)
@@ -841,9 +841,9 @@ char *wsheap_vasprintf_for(struct wsheap *heap, gfp_t gfp, const char *fmt,
  * @fmt: the format.
  * @ap: its arguments.
  *
- * As kvasprintf().
+ * As kvasprintf(); Windows has no counterpart.
  *
- * Context: as wsheap_alloc_err().
+ * Context: as wsheap_alloc_err(); may sleep if @gfp allows blocking.
  * Return: the string, or NULL.
  */
 char *wsheap_vasprintf(struct wsheap *heap, gfp_t gfp, const char *fmt,
@@ -860,9 +860,9 @@ EXPORT_SYMBOL_NS_GPL(wsheap_vasprintf, WSHEAP_NS);
  * @fmt: the format.
  * @...: its arguments.
  *
- * As kasprintf().
+ * As kasprintf(); Windows has no counterpart.
  *
- * Context: as wsheap_alloc_err().
+ * Context: as wsheap_alloc_err(); may sleep if @gfp allows blocking.
  * Return: the string, or NULL.
  */
 char *wsheap_asprintf(struct wsheap *heap, gfp_t gfp, const char *fmt, ...)
@@ -1158,6 +1158,7 @@ static void devm_wsheap_release(void *heap)
  * @args: see wsheap_create().
  *
  * The heap is destroyed with the device's other resources, and never by hand.
+ * As wsheap_create() otherwise, it answers to WsCreateHeap.
  *
  * Context: process context; sleeps.
  * Return: the heap, or an ERR_PTR, as wsheap_create().

@@ -249,7 +249,7 @@ static __always_inline void *wsheap_alloc_err(struct wsheap *heap, size_t size,
  *
  * Answers to WsAlloc.
  *
- * Context: as wsheap_alloc_err().
+ * Context: as wsheap_alloc_err(); may sleep if @gfp allows blocking.
  * Return: the block, or NULL if the quota or the memory does not suffice, or
  * the arguments are wrong.
  */
@@ -265,9 +265,9 @@ static __always_inline void *wsheap_alloc(struct wsheap *heap, size_t size,
  * @size: bytes; see wsheap_alloc_err().
  * @gfp: see wsheap_alloc_err().
  *
- * As kzalloc().
+ * As kzalloc(); Windows has no counterpart.
  *
- * Context: as wsheap_alloc_err().
+ * Context: as wsheap_alloc_err(); may sleep if @gfp allows blocking.
  * Return: the block, all bytes 0, or NULL.
  */
 static __always_inline void *wsheap_zalloc(struct wsheap *heap, size_t size,
@@ -283,9 +283,9 @@ static __always_inline void *wsheap_zalloc(struct wsheap *heap, size_t size,
  * @size: bytes of an element.
  * @gfp: see wsheap_alloc_err().
  *
- * As kmalloc_array().
+ * As kmalloc_array(); Windows has no counterpart.
  *
- * Context: as wsheap_alloc_err().
+ * Context: as wsheap_alloc_err(); may sleep if @gfp allows blocking.
  * Return: the block, or NULL; also if @n times @size overflows.
  */
 static __always_inline void *wsheap_alloc_array(struct wsheap *heap, size_t n,
@@ -301,9 +301,9 @@ static __always_inline void *wsheap_alloc_array(struct wsheap *heap, size_t n,
  * @size: bytes of an element.
  * @gfp: see wsheap_alloc_err().
  *
- * As kcalloc().
+ * As kcalloc(); Windows has no counterpart.
  *
- * Context: as wsheap_alloc_err().
+ * Context: as wsheap_alloc_err(); may sleep if @gfp allows blocking.
  * Return: the block, all bytes 0, or NULL; also if @n times @size overflows.
  */
 static __always_inline void *wsheap_calloc(struct wsheap *heap, size_t n,
@@ -320,7 +320,9 @@ static __always_inline void *wsheap_calloc(struct wsheap *heap, size_t n,
  * @align: bytes, a power of two up to PAGE_SIZE.
  * @gfp: see wsheap_alloc_err().
  *
- * Context: as wsheap_alloc_err().
+ * WsAlloc knows no alignment.
+ *
+ * Context: as wsheap_alloc_err(); may sleep if @gfp allows blocking.
  * Return: the block, or NULL; also for another @align.
  */
 static __always_inline void *wsheap_alloc_aligned(struct wsheap *heap,

@@ -80,17 +80,12 @@ static void check_heap(struct kunit *test, struct wsheap *heap)
 	KUNIT_ASSERT_TRUE(test, open);
 	KUNIT_ASSERT_TRUE(test, spare);
 	KUNIT_ASSERT_TRUE(test, !heap->spare || heap->spare != heap->open);
-	if (heap->flags & WSHEAP_LONG || !heap->open) {
+	if (heap->flags & (WSHEAP_LONG | WSHEAP_SERIALIZE) || !heap->open) {
 		KUNIT_ASSERT_NULL(test, heap->cursor);
 		KUNIT_ASSERT_NULL(test, heap->limit);
 	}
 }
 
-/*
- * Heaps that go with the test, also when an assertion ends it. An address of a
- * pointer to the heap is what the test holds, so that it can destroy the heap
- * itself.
- */
 static struct wsheap *test_heap_args(struct kunit *test, size_t max_size,
 				     size_t trim_size,
 				     const struct wsheap_args *args)
@@ -919,12 +914,13 @@ static bool run_message(struct wsheap *heap, const struct shape *shape,
 		size_t align = 8;
 		void *p;
 
-		if (shape->aligned && prandom_u32_state(&rnd) % 4 == 0)
-			align = 8u << prandom_u32_state(&rnd) % 10;
-		if (align > 8)
+		if (shape->aligned && prandom_u32_state(&rnd) % 4 == 0) {
+			align = 1u << prandom_u32_state(&rnd) % 13;
 			p = wsheap_alloc_aligned(heap, size, align, shape->gfp);
-		else
+			align = max_t(size_t, align, 8);
+		} else {
 			p = wsheap_alloc(heap, size, shape->gfp);
+		}
 		if (!p)
 			return false;
 		memset(p, 0xee, size);
@@ -1227,6 +1223,23 @@ static void large_block_wastes_no_room_and_inflates_nothing(struct kunit *test)
 		destroy_checked(test, with);
 		destroy_checked(test, without);
 	}
+}
+
+static void room_in_the_spare_chunk_comes_to_the_short_path(struct kunit *test)
+{
+	struct wsheap *heap = test_heap(test, WSHEAP_UNLIMITED, 0);
+	char *p;
+
+	/* 80 bytes left, then nearly a page behind a block of its own */
+	KUNIT_ASSERT_NOT_NULL(test, wsheap_alloc(heap, 400, GFP_KERNEL));
+	KUNIT_ASSERT_NOT_NULL(test, wsheap_alloc(heap, 8200, GFP_KERNEL));
+	KUNIT_EXPECT_LT(test, heap->limit - heap->cursor, 100);
+	p = wsheap_alloc(heap, 96, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	KUNIT_EXPECT_PTR_EQ(test, heap->cursor, p + 96);
+	KUNIT_EXPECT_GT(test, heap->limit - heap->cursor, 1000);
+	KUNIT_EXPECT_EQ(test, count_chunks(heap), 2);
+	destroy_checked(test, heap);
 }
 
 static void large_memory_is_by_the_page_when_the_caller_may_sleep(struct kunit *test)
@@ -1662,6 +1675,13 @@ static void serialized_heap_serves_several_users_exactly(struct kunit *test)
 #ifdef kunit_activate_static_stub
 static int fail_at, calls;
 
+/*
+ * Objects come from caches of the test's own: the kernel's log says so when
+ * one of these is destroyed with an object left, and that fails the run.
+ */
+static struct kmem_cache *header_cache, *backing_cache;
+#define BACKING_OBJECT	SZ_512K
+
 static bool fails_now(void)
 {
 	return ++calls == fail_at;
@@ -1669,12 +1689,14 @@ static bool fails_now(void)
 
 static void *failing_backing(const struct wsheap *heap, size_t size, gfp_t gfp)
 {
-	return fails_now() ? NULL : count_backing(heap, size, gfp);
+	if (fails_now() || size > BACKING_OBJECT)
+		return NULL;
+	return kmem_cache_alloc(backing_cache, gfp & ~__GFP_ZERO);
 }
 
 static struct wsheap_chunk *failing_header(const struct wsheap *heap, gfp_t gfp)
 {
-	return fails_now() ? NULL : kmalloc(sizeof(struct wsheap_chunk), gfp);
+	return fails_now() ? NULL : kmem_cache_alloc(header_cache, gfp);
 }
 
 static struct wsheap *failing_object(const struct wsheap_args *args)
@@ -1687,6 +1709,22 @@ static const char *failing_name(const struct wsheap_args *args)
 	return fails_now() ? NULL : kstrdup_const("x", GFP_KERNEL);
 }
 
+static void create_caches(struct kunit *test)
+{
+	header_cache = kmem_cache_create("wsheap-test-header",
+					 sizeof(struct wsheap_chunk), 8, 0, NULL);
+	backing_cache = kmem_cache_create("wsheap-test-backing", BACKING_OBJECT,
+					  PAGE_SIZE, 0, NULL);
+	KUNIT_ASSERT_NOT_NULL(test, header_cache);
+	KUNIT_ASSERT_NOT_NULL(test, backing_cache);
+}
+
+static void destroy_caches(void)
+{
+	kmem_cache_destroy(header_cache);
+	kmem_cache_destroy(backing_cache);
+}
+
 static void failed_creation_leaves_nothing(struct kunit *test)
 {
 	struct wsheap_args args = { .initial_size = 100 };
@@ -1696,6 +1734,7 @@ static void failed_creation_leaves_nothing(struct kunit *test)
 	kunit_activate_static_stub(test, wsheap_alloc_object, failing_object);
 	kunit_activate_static_stub(test, wsheap_copy_name, failing_name);
 	kunit_activate_static_stub(test, backing_alloc, failing_backing);
+	create_caches(test);
 	for (fail_at = 1; fail_at <= 3; fail_at++) {
 		calls = 0;
 		heap = wsheap_create(100, 0, &args);
@@ -1708,6 +1747,7 @@ static void failed_creation_leaves_nothing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, calls, 3);
 	KUNIT_EXPECT_NOT_ERR_OR_NULL(test, heap);
 	wsheap_destroy(heap);
+	destroy_caches();
 }
 
 static void failed_memory_loses_and_charges_nothing(struct kunit *test)
@@ -1719,6 +1759,7 @@ static void failed_memory_loses_and_charges_nothing(struct kunit *test)
 
 	kunit_activate_static_stub(test, backing_alloc, failing_backing);
 	kunit_activate_static_stub(test, chunk_alloc_header, failing_header);
+	create_caches(test);
 
 	/* the nth attempt fails, for each n that this message comes to */
 	for (fail_at = 1; ; fail_at++) {
@@ -1756,6 +1797,7 @@ static void failed_memory_loses_and_charges_nothing(struct kunit *test)
 		if (calls < fail_at)
 			break;
 	}
+	destroy_caches();
 	KUNIT_EXPECT_GE(test, failures, 3);
 	KUNIT_EXPECT_GE(test, fail_at, 8);
 }
@@ -1818,6 +1860,7 @@ static struct kunit_case wsheap_cases[] = {
 	KUNIT_CASE_PARAM(held_memory_is_bounded_by_bytes_asked, flags_gen_params),
 	KUNIT_CASE_PARAM(uniform_blocks_are_held_within_the_bound, flags_gen_params),
 	KUNIT_CASE_PARAM(large_block_wastes_no_room_and_inflates_nothing, flags_gen_params),
+	KUNIT_CASE(room_in_the_spare_chunk_comes_to_the_short_path),
 	KUNIT_CASE(large_memory_is_by_the_page_when_the_caller_may_sleep),
 	KUNIT_CASE(node_heap_has_its_memory_from_pages_of_the_node),
 	KUNIT_CASE_PARAM(blocks_do_not_overlap, flags_gen_params),
