@@ -100,8 +100,10 @@
 #define WSHEAP_GREW	BIT(25)
 /* is to obtain one chunk for the next message, */
 #define WSHEAP_FOLD	BIT(26)
-/* has handed memory to the worker at some time. */
+/* has handed memory to the worker at some time, */
 #define WSHEAP_DEFERRED	BIT(27)
+/* cut a block that its taker has to clear. */
+#define WSHEAP_UNCLEAR	BIT(28)
 
 /**
  * struct wsheap_chunk - memory from the system, and the header of it
@@ -186,7 +188,7 @@ static bool backing_is_kmalloc(const struct wsheap *heap, size_t size,
 	if (!gfpflags_allow_blocking(gfp))
 		return true;
 	/* Above slab's sizes, kmalloc holds a power of two of pages. */
-	return size <= BLOCK_SHARED ||
+	return size <= KMALLOC_MAX_CACHE_SIZE ||
 	       (size <= PAGES_LARGEST && is_power_of_2(size));
 }
 
@@ -198,6 +200,21 @@ static size_t backing_size(const struct wsheap *heap, size_t size, gfp_t gfp)
 	return PAGE_ALIGN(size);
 }
 
+/*
+ * What a call may do, and what the heap wants. A size may be a remote sender's,
+ * so no failure is logged. A chunk outlives the call, so it is charged as the
+ * heap says; and it is to come clear on a kernel that clears, also from caches
+ * which the slab allocator poisons and then clears only if asked to.
+ */
+static gfp_t backing_gfp(const struct wsheap *heap, gfp_t gfp)
+{
+	gfp &= ~(__GFP_ZERO | __GFP_ACCOUNT | __GFP_COMP);
+	gfp |= heap->chunk_gfp | __GFP_NOWARN;
+	if (want_init_on_alloc(0))
+		gfp |= __GFP_ZERO;
+	return gfp;
+}
+
 /* vmalloc_node() takes no gfp, so the pages are brought along. */
 static void *backing_vmalloc_node(size_t size, gfp_t gfp, int node)
 {
@@ -207,12 +224,15 @@ static void *backing_vmalloc_node(size_t size, gfp_t gfp, int node)
 	unsigned int scope;
 	void *mem = NULL;
 
+	/* As vmalloc() has it: do not even try to take all that there is. */
+	if (nr > totalram_pages())
+		return NULL;
 	/* What vmap() needs itself is to be no less careful than @gfp. */
 	scope = memalloc_noio_save();
 	pages = kvmalloc_array(nr, sizeof(*pages), GFP_KERNEL | __GFP_NOWARN);
 	if (!pages)
 		goto out;
-	for (i = 0; i < nr; i++) {
+	for (i = 0; i < nr && !fatal_signal_pending(current); i++) {
 		pages[i] = alloc_pages_node_noprof(node, gfp, 0);
 		if (!pages[i])
 			break;
@@ -234,13 +254,7 @@ static void *backing_alloc(const struct wsheap *heap, size_t size, gfp_t gfp)
 {
 	KUNIT_STATIC_STUB_REDIRECT(backing_alloc, heap, size, gfp);
 
-	/*
-	 * A size may be a remote sender's, so no failure is logged. A chunk
-	 * is charged where the heap says, not where the block does.
-	 */
-	gfp &= ~(__GFP_ZERO | __GFP_ACCOUNT | __GFP_COMP);
-	gfp |= heap->chunk_gfp | __GFP_NOWARN;
-
+	gfp = backing_gfp(heap, gfp);
 	if (backing_is_kmalloc(heap, size, gfp)) {
 		if (size > KMALLOC_MAX_SIZE)
 			return NULL;
@@ -262,8 +276,7 @@ static struct wsheap_chunk *chunk_alloc_header(const struct wsheap *heap,
 {
 	KUNIT_STATIC_STUB_REDIRECT(chunk_alloc_header, heap, gfp);
 
-	gfp &= ~(__GFP_ZERO | __GFP_ACCOUNT);
-	gfp |= (heap->chunk_gfp & ~GFP_ZONEMASK) | __GFP_NOWARN;
+	gfp = backing_gfp(heap, gfp) & ~GFP_ZONEMASK;
 	return kmalloc_node_noprof(sizeof(struct wsheap_chunk), gfp,
 				   heap->node);
 }
@@ -342,38 +355,36 @@ static void chunk_release_all(struct wsheap_chunk *chunk, bool may_sleep)
 	for (; chunk; chunk = next) {
 		void *mem = chunk->mem;
 
-		size_t size = chunk->size;
 
 		next = chunk->next;
 		if (chunk_is_apart(chunk))
 			kfree(chunk);
-		if (!is_vmalloc_addr(mem)) {
+		if (!is_vmalloc_addr(mem))
 			kfree(mem);
-		} else if (may_sleep) {
+		else if (may_sleep)
 			vfree(mem);
-		} else {
-			/* The system would clear it, but not by now. */
-			if (want_init_on_free())
-				memset(mem, 0, size);
+		else
 			wsheap_defer(mem);
-		}
 	}
 }
 
-/* Makes the bytes up to @end fit to be given out, and a stretch ahead. */
-static void chunk_clear(struct wsheap_chunk *chunk, u32 end)
+/*
+ * Makes the bytes up to @end fit to be given out, and a stretch ahead. Returns
+ * whether the block of @size bytes that ends there is left to be cleared: a
+ * long one is, by its taker, so that it is not done with interrupts off.
+ */
+static bool chunk_clear(struct wsheap_chunk *chunk, size_t size, u32 end)
 {
-	u32 ahead = max(end, chunk->clean + CLEAR_STRETCH);
+	bool leave = size > CLEAR_STRETCH && chunk->clean < chunk->dirty;
+	u32 ahead = leave ? end - size : max(end, chunk->clean + CLEAR_STRETCH);
 
-	if (ahead < chunk->dirty) {
+	ahead = min(ahead, chunk->dirty);
+	if (chunk->clean < ahead)
 		memset(chunk->mem + chunk->clean, 0, ahead - chunk->clean);
-		chunk->clean = ahead;
-		return;
-	}
-	if (chunk->clean < chunk->dirty)
-		memset(chunk->mem + chunk->clean, 0,
-		       chunk->dirty - chunk->clean);
-	chunk->clean = chunk->size;
+	if (leave)
+		ahead = end;
+	chunk->clean = ahead < chunk->dirty ? ahead : chunk->size;
+	return leave;
 }
 
 /* Cuts a block from a chunk if it fits. @size is a multiple of the grain. */
@@ -390,9 +401,9 @@ static void *chunk_cut(struct wsheap *heap, struct wsheap_chunk *chunk,
 	pad = block - free;
 	if (pad > chunk_room(chunk) || size > chunk_room(chunk) - pad)
 		return NULL;
-	if (chunk->used + pad + size > chunk->clean)
-		chunk_clear(chunk, chunk->used + pad + size);
 	chunk->used += pad + size;
+	if (chunk->used > chunk->clean && chunk_clear(chunk, size, chunk->used))
+		heap->flags |= WSHEAP_UNCLEAR;
 	/* In another chunk it could have taken this much more. */
 	heap->fold += align - wsheap_grain(heap) - pad;
 	return block;
@@ -540,8 +551,14 @@ static size_t wsheap_fold_size(const struct wsheap *heap, gfp_t gfp)
 	size_t most = gfpflags_allow_blocking(gfp) ? FOLD_LARGEST :
 						     PAGES_LARGEST;
 
-	if (size > most ||
-	    backing_size(heap, size, gfp) > wsheap_trim_limit(heap))
+	if (size > most)
+		return 0;
+	/*
+	 * The next reset must be able to keep it. Rounding may double what the
+	 * heap holds; what alignment might take at worst must not do more.
+	 */
+	if (backing_size(heap, size, gfp) >
+	    min(wsheap_trim_limit(heap), 2 * heap->actual))
 		return 0;
 	return size;
 }
@@ -553,38 +570,58 @@ static gfp_t gfp_optional(gfp_t gfp)
 	return gfp | __GFP_NORETRY | __GFP_NOMEMALLOC;
 }
 
+/*
+ * The first chunk on @kept is open before there is a block for it: all messages
+ * begin alike, so that a repeated one makes the same choices.
+ */
+static void wsheap_open_first(struct wsheap *heap)
+{
+	struct wsheap_chunk *chunk = heap->kept;
+
+	if (heap->open || !chunk)
+		return;
+	heap->kept = chunk->next;
+	chunk->next = heap->used;
+	heap->used = chunk;
+	heap->open = chunk;
+}
+
 /* Puts one chunk in the place of all that wait on @kept. */
 static void wsheap_fold(struct wsheap *heap, gfp_t gfp, unsigned long *irq,
 			struct wsheap_chunk **drop)
 	__must_hold(&heap->lock)
 {
 	size_t size = wsheap_fold_size(heap, gfp);
-	struct wsheap_chunk *fresh, *chunk;
+	struct wsheap_chunk *fresh = NULL, *chunk;
 
 	heap->flags &= ~WSHEAP_FOLD;
 	heap->fold = 0;
-	if (!size)
-		return;
-
-	wsheap_leave(heap, *irq);
-	fresh = chunk_obtain(heap, size, false, gfp_optional(gfp));
-	*irq = wsheap_enter(heap);
-	if (!fresh)
-		return;
-
-	while ((chunk = heap->kept)) {
-		heap->kept = chunk->next;
-		wsheap_drop(heap, chunk, drop);
+	if (size) {
+		wsheap_leave(heap, *irq);
+		fresh = chunk_obtain(heap, size, false, gfp_optional(gfp));
+		*irq = wsheap_enter(heap);
 	}
-	wsheap_keep(heap, fresh);
+	if (fresh) {
+		while ((chunk = heap->kept)) {
+			heap->kept = chunk->next;
+			wsheap_drop(heap, chunk, drop);
+		}
+		wsheap_keep(heap, fresh);
+	}
+	wsheap_open_first(heap);
 }
 
-/* Obtains a chunk that a block of @size fits, and puts it on @kept. */
-static bool wsheap_grow(struct wsheap *heap, size_t size, size_t align,
-			gfp_t gfp, unsigned long *irq)
+/*
+ * Obtains a chunk that a block of @size fits, and puts it on @kept. Returns it,
+ * to be recognized; another caller may use it first.
+ */
+static struct wsheap_chunk *wsheap_grow(struct wsheap *heap, size_t size,
+					size_t align, gfp_t gfp,
+					unsigned long *irq)
 	__must_hold(&heap->lock)
 {
 	bool alone = wsheap_lies_alone(heap, size, align);
+	unsigned int doublings = heap->doublings;
 	struct wsheap_chunk *fresh = NULL;
 	size_t need, want = 0;
 
@@ -593,7 +630,7 @@ static bool wsheap_grow(struct wsheap *heap, size_t size, size_t align,
 		need = max(size, align);
 	} else {
 		need = chunk_start_max(heap) + align - wsheap_grain(heap) + size;
-		want = CHUNK_FIRST << heap->doublings;
+		want = CHUNK_FIRST << doublings;
 		if (!gfpflags_allow_blocking(gfp))
 			want = min_t(size_t, want, PAGES_LARGEST);
 	}
@@ -605,12 +642,31 @@ static bool wsheap_grow(struct wsheap *heap, size_t size, size_t align,
 		fresh = chunk_obtain(heap, need, alone, gfp);
 	*irq = wsheap_enter(heap);
 	if (!fresh)
-		return false;
+		return NULL;
 	wsheap_keep(heap, fresh);
-	if (!alone && CHUNK_FIRST << heap->doublings < CHUNK_LARGEST)
-		heap->doublings++;
 	heap->flags |= WSHEAP_GREW;
-	return true;
+	/* Only from a chunk of that size, and once if several callers grow. */
+	if (!alone && fresh->size >= CHUNK_FIRST << doublings &&
+	    doublings == heap->doublings &&
+	    CHUNK_FIRST << doublings < CHUNK_LARGEST)
+		heap->doublings++;
+	return fresh;
+}
+
+/* Drops a chunk that was obtained for a block and not needed in the end. */
+static void wsheap_drop_unused(struct wsheap *heap,
+			       struct wsheap_chunk *unused,
+			       struct wsheap_chunk **drop)
+{
+	struct wsheap_chunk **link;
+
+	for (link = &heap->kept; *link; link = &(*link)->next) {
+		if (*link == unused) {
+			*link = unused->next;
+			wsheap_drop(heap, unused, drop);
+			return;
+		}
+	}
 }
 
 /* The one place where the quota decides. */
@@ -650,8 +706,8 @@ static noinline void *wsheap_alloc_long(struct wsheap *heap, size_t size,
 					unsigned long caller)
 {
 	size_t grain = wsheap_grain(heap);
-	struct wsheap_chunk *drop = NULL;
-	bool failed = false;
+	struct wsheap_chunk *grown = NULL, *drop = NULL;
+	bool failed = false, clear;
 	void *block = NULL;
 	unsigned long irq;
 	size_t rounded;
@@ -676,13 +732,20 @@ static noinline void *wsheap_alloc_long(struct wsheap *heap, size_t size,
 			break;
 		/* Not charged while the lock is not held. */
 		heap->requested -= size;
-		if (heap->flags & WSHEAP_FOLD)
+		if (heap->flags & WSHEAP_FOLD) {
 			wsheap_fold(heap, gfp, &irq, &drop);
-		else if (failed)
+		} else if (failed) {
 			code = -ENOMEM;
-		else
-			failed = !wsheap_grow(heap, rounded, align, gfp, &irq);
+		} else {
+			/* Not twice what somebody else had the use of. */
+			if (grown)
+				wsheap_drop_unused(heap, grown, &drop);
+			grown = wsheap_grow(heap, rounded, align, gfp, &irq);
+			failed = !grown;
+		}
 	}
+	if (grown)
+		wsheap_drop_unused(heap, grown, &drop);
 	if (code && err)
 		*err = (struct wsheap_error) {
 			.code = code,
@@ -690,10 +753,14 @@ static noinline void *wsheap_alloc_long(struct wsheap *heap, size_t size,
 			.in_use = heap->requested,
 			.limit = heap->max_size,
 		};
+	clear = heap->flags & WSHEAP_UNCLEAR;
+	heap->flags &= ~WSHEAP_UNCLEAR;
 	wsheap_leave(heap, irq);
 
 	chunk_release_all(drop, false);
-	if (block && (gfp & __GFP_ZERO) && !want_init_on_alloc(0))
+	if (clear)
+		memset(block, 0, rounded);
+	else if (block && (gfp & __GFP_ZERO) && !want_init_on_alloc(0))
 		memset(block, 0, size);
 	return block;
 }
@@ -877,16 +944,6 @@ char *wsheap_asprintf(struct wsheap *heap, gfp_t gfp, const char *fmt, ...)
 }
 EXPORT_SYMBOL_NS_GPL(wsheap_asprintf, WSHEAP_NS);
 
-/* A heap with just one chunk begins its message on the short path. */
-static void wsheap_open_only(struct wsheap *heap)
-{
-	if (heap->flags & WSHEAP_FOLD || !heap->kept || heap->kept->next)
-		return;
-	heap->open = heap->kept;
-	heap->used = heap->kept;
-	heap->kept = NULL;
-}
-
 /*
  * Moves all chunks to @kept, the ones just used in front in order of use, as
  * far as the trim size goes. Where it does not, the newest stay, which are the
@@ -931,7 +988,8 @@ static struct wsheap_chunk *wsheap_trim(struct wsheap *heap)
 	else if (!(heap->flags & WSHEAP_FOLD))
 		heap->fold = 0;
 	heap->flags &= ~WSHEAP_GREW;
-	wsheap_open_only(heap);
+	if (!(heap->flags & WSHEAP_FOLD))
+		wsheap_open_first(heap);
 	return drop;
 }
 
@@ -1106,7 +1164,7 @@ struct wsheap *wsheap_create(size_t max_size, size_t trim_size,
 		}
 		irq = wsheap_enter(heap);
 		wsheap_keep(heap, chunk);
-		wsheap_open_only(heap);
+		wsheap_open_first(heap);
 		wsheap_leave(heap, irq);
 	}
 

@@ -38,8 +38,9 @@ struct wsheap_chunk;
  * The quota bounds memory, too. ACTUAL_SIZE never exceeds WSHEAP_BOUND_FACTOR
  * times the bytes asked for since the last reset (each block rounded up to 8
  * bytes, or as WSHEAP_CONTIG does; what alignment may skip counted), plus
- * WSHEAP_BOUND_CONSTANT, plus what that reset, or the creation, left. Each of
- * several concurrent callers may hold one more chunk for a moment.
+ * WSHEAP_BOUND_CONSTANT, plus twice what that reset, or the creation, left.
+ * Each of several concurrent callers may hold one more chunk for a moment, and
+ * a heap of __GFP_DMA32, which has whole pages only, up to PAGE_SIZE more.
  */
 #define WSHEAP_BOUND_FACTOR	4
 #define WSHEAP_BOUND_CONSTANT	1024

@@ -68,6 +68,9 @@ run_kunit() {
 	# What the kernel says of us while the cases run fails them, too.
 	sed -n '/KTAP version/,$p' "$uml/test.log" > "$uml/cases.log"
 	check "clean kernel log" '' "$(log_is_clean "$uml/cases.log" || true)"
+	# The cases make one mistake that is to be reported, many times.
+	check "a mistake reported once, and nothing else said" 1 \
+		"$(grep -a -c "^wsheap: " "$uml/cases.log" || true)"
 }
 
 run_kunit "as it boots by default" run --jobs="$jobs" \
@@ -75,7 +78,8 @@ run_kunit "as it boots by default" run --jobs="$jobs" \
 	--kconfig_add CONFIG_DEBUG_KERNEL=y \
 	--kconfig_add CONFIG_PROVE_LOCKING=y \
 	--kconfig_add CONFIG_KASAN=y --kconfig_add CONFIG_KASAN_VMALLOC=y
-run_kunit "with init_on_alloc=1" exec --kernel_args=init_on_alloc=1
+run_kunit "with init_on_alloc=1 and slabs that are poisoned" exec \
+	--kernel_args=init_on_alloc=1 --kernel_args=slub_debug=P
 run_kunit "with init_on_free=1" exec --kernel_args=init_on_free=1
 
 get_headers
@@ -103,7 +107,9 @@ INIT
 make_initrd "$work/initrd" "$work/init" "$modules"/{wsheap,hello,wsheap_stress}.ko
 
 say "stress on the stock kernel $release with two CPUs (20 seconds)"
-guest_command "$work/initrd" -nic none
+guest_command "$work/initrd" -nic none \
+	-object memory-backend-ram,id=m0,size=256M -numa node,memdev=m0,cpus=0 \
+	-object memory-backend-ram,id=m1,size=256M -numa node,memdev=m1,cpus=1
 "${guest_command[@]}" < /dev/null > "$work/raw" 2>&1 ||
 	say "the guest did not end as it should"
 tr -d '\r' < "$work/raw" > "$cache/stress.log"

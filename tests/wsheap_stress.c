@@ -14,7 +14,9 @@
 #include <linux/interrupt.h>
 #include <linux/irq_work.h>
 #include <linux/kthread.h>
+#include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/nodemask.h>
 #include <linux/prandom.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
@@ -50,6 +52,7 @@ struct worker {
 	u64 messages;
 	u64 granted;
 	size_t bytes;		/* granted and not yet reset */
+	size_t rounded;		/* the same, as the bound counts them */
 	const char *broken;	/* the first thing that was wrong */
 	struct block blocks[BLOCKS];
 };
@@ -96,16 +99,21 @@ static void message(struct worker *worker, struct wsheap *heap,
 		block->size = random_size(rnd);
 		if (block->size < 1000 && n % 4 == 0)
 			gfp = GFP_NOWAIT;
+		if (n % 3 == 0)
+			gfp |= __GFP_ZERO;
 		block->p = wsheap_alloc_err(heap, block->size, gfp, &err);
 		if (!block->p) {
 			if (err.code == -EDQUOT ?
 			    err.limit - err.in_use >= block->size :
-			    err.code != -ENOMEM || gfp == GFP_KERNEL)
+			    err.code != -ENOMEM || gfpflags_allow_blocking(gfp))
 				broken(worker, "refused without reason");
 			break;
 		}
 		if (!IS_ALIGNED((unsigned long)block->p, WSHEAP_MIN_ALIGN))
 			broken(worker, "not aligned");
+		if (gfp & __GFP_ZERO && memchr_inv(block->p, 0, block->size))
+			broken(worker, "not zeroed");
+		worker->rounded += ALIGN(block->size, WSHEAP_MIN_ALIGN);
 		worker->granted++;
 		worker->bytes += block->size;
 		memset(block->p, worker->mark, block->size);
@@ -128,6 +136,7 @@ static int own_heaps_fn(void *data)
 		size_t max = prandom_u32_state(&rnd) % SZ_256K;
 		size_t trim = prandom_u32_state(&rnd) % SZ_64K;
 		struct wsheap *heap = wsheap_create(max, trim, NULL);
+		size_t left = 0;
 		unsigned int i;
 
 		if (IS_ERR(heap)) {
@@ -136,13 +145,18 @@ static int own_heaps_fn(void *data)
 		}
 		for (i = 0; i < 20; i++) {
 			worker->bytes = 0;
+			worker->rounded = 0;
 			message(worker, heap, &rnd);
+			if (actual(heap) > WSHEAP_BOUND_FACTOR * worker->rounded +
+					   WSHEAP_BOUND_CONSTANT + 2 * left)
+				broken(worker, "holds more than the bound");
 			if (requested(heap) != worker->bytes)
 				broken(worker, "count of bytes is wrong");
 			wsheap_reset(heap);
 			if (requested(heap) ||
 			    (trim <= max && actual(heap) > trim))
 				broken(worker, "reset kept too much");
+			left = actual(heap);
 			worker->mark += 16;
 		}
 		wsheap_destroy(heap);
@@ -358,6 +372,31 @@ static const char *hardirq_uses_a_heap(void)
 	return run_in_context(run_in_hardirq);
 }
 
+static const char *each_node_has_heaps_of_its_memory(void)
+{
+	const char *wrong = NULL;
+	int node;
+
+	for_each_online_node(node) {
+		struct wsheap_args args = { .flags = WSHEAP_NODE, .node = node };
+		struct wsheap *heap = wsheap_create(WSHEAP_UNLIMITED, 0, &args);
+		void *small, *large;
+
+		if (IS_ERR(heap))
+			return "no heap";
+		small = wsheap_alloc(heap, 100, GFP_KERNEL);
+		large = wsheap_alloc(heap, 100000, GFP_KERNEL);
+		if (!small || !large)
+			wrong = "no memory";
+		else if (page_to_nid(virt_to_page(small)) != node ||
+			 page_to_nid(vmalloc_to_page(large)) != node)
+			wrong = "memory of another node";
+		wsheap_destroy(heap);
+	}
+	pr_info("# %u nodes\n", num_online_nodes());
+	return wrong;
+}
+
 static const char *thousands_of_idle_heaps_are_cheap(void)
 {
 	const unsigned int n = 10000;
@@ -392,6 +431,7 @@ static const struct {
 	CASE(softirq_uses_a_heap),
 	CASE(spinlock_holder_uses_a_heap),
 	CASE(hardirq_uses_a_heap),
+	CASE(each_node_has_heaps_of_its_memory),
 	CASE(thousands_of_idle_heaps_are_cheap),
 };
 

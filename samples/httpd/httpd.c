@@ -66,6 +66,9 @@ MODULE_PARM_DESC(verbose, "log what each message asked, held and left");
 /* A connection lets others have their turn after this many messages. */
 #define MESSAGES_A_TURN	16
 
+/* So does the listener, after this many connections. */
+#define ACCEPTS_A_TURN	64
+
 struct header {
 	struct list_head node;
 	char *name;
@@ -202,7 +205,7 @@ static bool is_token(const char *s)
 	const char *p;
 
 	for (p = s; *p; p++)
-		if (!isalnum(*p) && !strchr("!#$%&'*+-.^_`|~", *p))
+		if (!(isascii(*p) && isalnum(*p)) && !strchr("!#$%&'*+-.^_`|~", *p))
 			return false;
 	return p > s;
 }
@@ -299,7 +302,8 @@ static void parse_header(struct connection *conn, char *line)
 	else if (!strcasecmp(name, "Transfer-Encoding"))
 		refuse_and_close(conn, 411);
 	else if (!strcasecmp(name, "Expect"))
-		conn->expects_continue = !strcasecmp(line, "100-continue");
+		conn->expects_continue = conn->minor &&
+					 !strcasecmp(line, "100-continue");
 	else if (!strcasecmp(name, "Connection") && has_word(line, "close"))
 		conn->keep_alive = false;
 }
@@ -784,17 +788,23 @@ static void connection_open(struct socket *sock)
 static void accept_fn(struct work_struct *work)
 {
 	struct socket *sock;
+	int i;
 
-	while (!kernel_accept(listener, &sock, O_NONBLOCK))
+	for (i = 0; i < ACCEPTS_A_TURN; i++) {
+		if (kernel_accept(listener, &sock, O_NONBLOCK))
+			return;
 		connection_open(sock);
+	}
+	queue_work(httpd_wq, work);
 }
 
 static DECLARE_WORK(accept_work, accept_fn);
 
 static void listener_event(struct sock *sk)
 {
+	/* A socket not accepted yet comes here, too, and may come late. */
 	read_lock_bh(&sk->sk_callback_lock);
-	if (sk->sk_user_data)
+	if (sk->sk_user_data && sk->sk_state == TCP_LISTEN)
 		queue_work(httpd_wq, &accept_work);
 	read_unlock_bh(&sk->sk_callback_lock);
 }
