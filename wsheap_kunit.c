@@ -1081,6 +1081,31 @@ static void repeated_messages_take_nothing_from_the_third_on(struct kunit *test)
 #endif
 }
 
+/* A large first block is not what the initial chunk is for. */
+static void initial_chunk_serves_all_messages_alike(struct kunit *test)
+{
+	static const size_t message[] = { 14511, 22, 2, 2714, 1, 554, 1396, 2, 1, 7 };
+	struct wsheap_args args = { .initial_size = 3000 };
+	struct wsheap *heap = test_heap_args(test, WSHEAP_UNLIMITED, 0, &args);
+	size_t trim;
+	int i, j;
+
+	for (i = 0; i < ARRAY_SIZE(message); i++)
+		KUNIT_ASSERT_NOT_NULL(test, wsheap_alloc(heap, message[i], GFP_ATOMIC));
+	trim = actual_of(heap);
+	destroy_checked(test, heap);
+
+	heap = test_heap_args(test, WSHEAP_UNLIMITED, trim, &args);
+	for (j = 0; j < 5; j++) {
+		for (i = 0; i < ARRAY_SIZE(message); i++)
+			KUNIT_ASSERT_NOT_NULL(test, wsheap_alloc(heap, message[i],
+								 GFP_ATOMIC));
+		KUNIT_EXPECT_LE(test, actual_of(heap), trim);
+		wsheap_reset(heap);
+	}
+	destroy_checked(test, heap);
+}
+
 static void usual_message_comes_to_one_chunk(struct kunit *test)
 {
 	struct wsheap *heap = flags_heap(test, WSHEAP_UNLIMITED, SZ_4M);
@@ -1193,6 +1218,26 @@ static void held_memory_is_bounded_by_bytes_asked(struct kunit *test)
 				asked = 0;
 			}
 		}
+		destroy_checked(test, heap);
+	}
+}
+
+static void folding_does_not_hold_what_alignment_only_might_take(struct kunit *test)
+{
+	int blocks, i;
+
+	for (blocks = 1; blocks <= 40; blocks++) {
+		struct wsheap *heap = flags_heap(test, WSHEAP_UNLIMITED, SIZE_MAX);
+		gfp_t gfp = blocks < 10 ? GFP_NOWAIT : GFP_KERNEL;
+		size_t left;
+
+		for (i = 0; i < blocks; i++)
+			KUNIT_ASSERT_NOT_NULL(test, wsheap_alloc_aligned(heap, 4096,
+									 4096, gfp));
+		wsheap_reset(heap);
+		left = actual_of(heap);
+		KUNIT_ASSERT_NOT_NULL(test, wsheap_alloc(heap, 8, gfp));
+		KUNIT_EXPECT_LE(test, actual_of(heap), 2 * left);
 		destroy_checked(test, heap);
 	}
 }
@@ -1903,6 +1948,9 @@ static void memory_that_was_not_needed_goes_back(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, count_chunks(heap), 1);
 	actual = actual_of(heap);
 	KUNIT_EXPECT_EQ(test, actual, CHUNK_FIRST);
+	/* and the next chunk is no larger for the two that were obtained */
+	KUNIT_EXPECT_NOT_NULL(test, wsheap_alloc(heap, 470, GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, actual_of(heap), actual + 2 * CHUNK_FIRST);
 	destroy_checked(test, heap);
 }
 
@@ -1958,10 +2006,12 @@ static struct kunit_case wsheap_cases[] = {
 	KUNIT_CASE(initial_memory_above_the_trim_size_goes_at_reset),
 	KUNIT_CASE(trim_above_max_keeps_all),
 	KUNIT_CASE_PARAM(repeated_messages_take_nothing_from_the_third_on, flags_gen_params),
+	KUNIT_CASE(initial_chunk_serves_all_messages_alike),
 	KUNIT_CASE_PARAM(usual_message_comes_to_one_chunk, flags_gen_params),
 	KUNIT_CASE_PARAM(empty_message_changes_nothing, flags_gen_params),
 	KUNIT_CASE_PARAM(one_huge_message_does_not_stay, flags_gen_params),
 	KUNIT_CASE_PARAM(held_memory_is_bounded_by_bytes_asked, flags_gen_params),
+	KUNIT_CASE_PARAM(folding_does_not_hold_what_alignment_only_might_take, flags_gen_params),
 	KUNIT_CASE_PARAM(uniform_blocks_are_held_within_the_bound, flags_gen_params),
 	KUNIT_CASE_PARAM(large_block_wastes_no_room_and_inflates_nothing, flags_gen_params),
 	KUNIT_CASE(room_in_the_spare_chunk_comes_to_the_short_path),

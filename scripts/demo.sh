@@ -8,7 +8,7 @@
 
 . "$(dirname "$0")/common.sh"
 
-say "wsheap demo: a stock kernel $series in QEMU, served by wsheap (4 minutes on a bare machine, seconds when run again)"
+say "wsheap demo: a stock kernel $series in QEMU, served by wsheap (about 2 minutes on a bare machine, half a minute when run again)"
 need qemu-system-x86_64:qemu-system-x86 cpio:cpio curl:curl jq:jq lscpu:util-linux
 get_headers
 get_image
