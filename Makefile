@@ -5,6 +5,10 @@ KERNEL_DIR ?= /lib/modules/$(shell uname -r)/build
 export KERNEL_SRC KERNEL KERNEL_IMAGE ACCEL PORT KEEP
 
 modules modules_install clean:
+	@test -e $(KERNEL_DIR)/Makefile || { \
+		echo 'error: no kernel to build for at $(KERNEL_DIR):' \
+			'install linux-headers-$(shell uname -r), or set KERNEL_DIR=' >&2; \
+		exit 1; }
 	$(MAKE) -C $(KERNEL_DIR) M=$(CURDIR) $@
 
 demo test check doc: export KERNEL_DIR := \

@@ -14,13 +14,13 @@
  *		        start           used            clean   dirty     size
  *			                ^ cursor	^ limit
  *
- * A chunk with blocks is on @used. Two of those have room worth using: @open,
- * where blocks come from, and @spare, which is tried before the heap grows.
- * When the heap does grow, the chunk with the least room of the three is given
- * up; what it had left is less than the block that did not fit. Chunks without
- * blocks, left by a reset or just obtained, wait on @kept and are taken from
- * its front, so that a message which repeats the last one meets the same
- * chunks at the same moments.
+ * The chunks of the message in hand are on @used. Two of them have room worth
+ * using: @open, where blocks come from, and @spare, which is tried before the
+ * heap grows. When the heap does grow, the chunk with the least room of the
+ * three is given up; what it had left is less than the block that did not fit.
+ * Chunks left by a reset or just obtained wait on @kept and are taken from its
+ * front, the first one before there is a block for it, so that a message which
+ * repeats the last one meets the same chunks at the same moments.
  *
  * The short path, wsheap_bump(), moves @cursor towards @limit. The limit is
  * the nearest of three ends: of the chunk, of its bytes that are fit to be
@@ -354,7 +354,6 @@ static void chunk_release_all(struct wsheap_chunk *chunk, bool may_sleep)
 
 	for (; chunk; chunk = next) {
 		void *mem = chunk->mem;
-
 
 		next = chunk->next;
 		if (chunk_is_apart(chunk))
@@ -828,7 +827,8 @@ EXPORT_SYMBOL_NS_GPL(wsheap_memdup, WSHEAP_NS);
  * @s: the string, or NULL.
  * @gfp: see wsheap_alloc_err().
  *
- * As kstrdup(); Windows has no counterpart. The terminating NUL counts as a byte asked for.
+ * As kstrdup(); Windows has no counterpart. The terminating NUL counts as a
+ * byte asked for.
  *
  * Context: as wsheap_alloc_err(); may sleep if @gfp allows blocking.
  * Return: the copy, or NULL; also if @s is NULL.

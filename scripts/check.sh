@@ -25,9 +25,7 @@ silent() {
 build_strictly() {
 	local build=$cache/check-$release part
 	rm -rf "$build"
-	mkdir -p "$build"
-	(cd "$top" && tar -cf - Kbuild ./*.c ./*.h samples tests) |
-		tar -C "$build" -xf - --exclude='*.ko' --exclude='*.o'
+	copy_sources "$build"
 	{
 		make -s -C "$headers" M="$build" W=1 C=2 modules || return 1
 		for part in samples/hello samples/httpd tests; do

@@ -186,22 +186,27 @@ get_source() {
 	rm -rf "$new"
 }
 
+# copy_sources DIRECTORY: what modules are built from, and nothing built. Only
+# what changed, so that make builds only what changed.
+copy_sources() {
+	local to=$1 part
+	(cd "$top" && find Kbuild Makefile ./*.[ch] samples tests -type f \
+		! -name '*.mod.c' \
+		\( -name '*.[ch]' -o -name Kbuild -o -name Makefile \)) |
+	while read -r part; do
+		mkdir -p "$to/$(dirname "$part")"
+		cmp -s "$top/$part" "$to/$part" || cp "$top/$part" "$to/$part"
+	done
+}
+
 # Builds the module and what uses it, in a copy: the checkout stays as it is,
 # and kernels do not mix. Sets modules, where they all lie.
 build_modules() {
 	local build=$cache/build-$release part
 	modules=$build/modules
 	say "building the modules for $release"
-	mkdir -p "$build" "$modules"
-	(cd "$top" && tar -cf - Kbuild Makefile ./*.c ./*.h samples tests) |
-		tar -C "$build" --skip-old-files -xf - 2>/dev/null || true
-	# Only what changed, so that make builds only what changed.
-	(cd "$top" && find Kbuild Makefile ./*.c ./*.h samples tests \
-		-type f ! -name '*.mod.c' \
-		\( -name '*.[ch]' -o -name Kbuild -o -name Makefile \)) |
-	while read -r part; do
-		cmp -s "$top/$part" "$build/$part" || cp "$top/$part" "$build/$part"
-	done
+	mkdir -p "$modules"
+	copy_sources "$build"
 	make -s -C "$build" KERNEL_DIR="$headers" modules
 	for part in samples/hello samples/httpd tests; do
 		make -s -C "$build/$part" KERNEL_DIR="$headers" modules
@@ -222,6 +227,15 @@ choose_accel() {
 	else
 		say "KVM starts no kernel here; going on without it"
 	fi
+}
+
+# All that a guest needs: sets release, headers, image, busybox, modules, accel.
+prepare_guest() {
+	get_headers
+	get_image
+	get_busybox
+	build_modules
+	choose_accel
 }
 
 # make_initrd FILE INIT MODULE ...: busybox, the modules and an init script.

@@ -10,11 +10,7 @@
 
 say "wsheap demo: a stock kernel $series in QEMU, served by wsheap (about 2 minutes on a bare machine, half a minute when run again)"
 need qemu-system-x86_64:qemu-system-x86 cpio:cpio curl:curl jq:jq lscpu:util-linux
-get_headers
-get_image
-get_busybox
-build_modules
-choose_accel
+prepare_guest
 
 work=$(mktemp -d)
 log=$work/console

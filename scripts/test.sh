@@ -82,11 +82,7 @@ run_kunit "with init_on_alloc=1 and slabs that are poisoned" exec \
 	--kernel_args=init_on_alloc=1 --kernel_args=slub_debug=P
 run_kunit "with init_on_free=1" exec --kernel_args=init_on_free=1
 
-get_headers
-get_image
-get_busybox
-build_modules
-choose_accel
+prepare_guest
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
