@@ -944,11 +944,12 @@ static void random_shape(struct rnd_state *rnd, struct shape *shape)
 {
 	static const size_t largest[] = { 8, 64, 300, 600, 1500, 3000, 5000,
 					  9000, 40000, 300000 };
+	static const unsigned int aligned[] = { 0, 4, 1 };
 
 	shape->seed = prandom_u32_state(rnd);
 	shape->blocks = 1 + prandom_u32_state(rnd) % 120;
 	shape->largest = largest[prandom_u32_state(rnd) % ARRAY_SIZE(largest)];
-	shape->aligned = (unsigned int[]) { 0, 4, 1 }[prandom_u32_state(rnd) % 3];
+	shape->aligned = aligned[prandom_u32_state(rnd) % 3];
 	shape->align_bits = shape->aligned == 1 ? 3 : 13;
 	shape->gfp = GFP_KERNEL;
 	if (shape->largest <= 9000 && prandom_u32_state(rnd) % 3 == 0)
@@ -1181,14 +1182,15 @@ static void one_huge_message_does_not_stay(struct kunit *test)
 
 static void held_memory_is_bounded_by_bytes_asked(struct kunit *test)
 {
+	/* none kept, some, all: what is left counts twice */
+	static const size_t trims[] = { 0, 8192, SIZE_MAX };
 	struct rnd_state rnd;
 	int i;
 
 	prandom_seed_state(&rnd, SEED + 3);
 	for (i = 0; i < 600; i++) {
-		/* none kept, some, all: what is left counts twice */
-		size_t trim = (size_t[]) { 0, 8192, SIZE_MAX }[i / 3 % 3];
-		struct wsheap *heap = flags_heap(test, WSHEAP_UNLIMITED, trim);
+		struct wsheap *heap = flags_heap(test, WSHEAP_UNLIMITED,
+						 trims[i / 3 % 3]);
 		size_t line = wsheap_grain(heap), asked = 0, left = 0;
 		size_t mid = random_size(&rnd, 16384), small;
 		struct shape shape;
