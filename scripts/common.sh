@@ -266,7 +266,7 @@ guest_command() {
 	local initrd=$1
 	shift
 	guest_command=(timeout "${GUEST_TIMEOUT:-300}" qemu-system-x86_64
-		-accel "$accel" -cpu max -smp 2 -m 512 -display none
+		-accel "$accel" -cpu max -smp 2,sockets=2 -m 512 -display none
 		-monitor none -serial stdio -no-reboot
 		-kernel "$image/vmlinuz" -initrd "$initrd" -append
 		"console=ttyS0 quiet loglevel=7 panic=-1 panic_on_warn=1 oops=panic"
