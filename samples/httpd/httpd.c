@@ -571,7 +571,7 @@ static int send_reply(struct connection *conn)
 {
 	if (!conn->iov && !conn->status)
 		build_reply(conn);
-	if (!conn->iov || (conn->status && conn->iov != &conn->refusal_iov))
+	if (!conn->iov)
 		build_refusal(conn);
 
 	while (conn->left) {
