@@ -262,6 +262,9 @@ static void *backing_alloc(const struct wsheap *heap, size_t size, gfp_t gfp)
 	}
 	if (!gfpflags_allow_blocking(gfp))
 		return NULL;
+	/* Rather no block than a process killed for what a stranger asked. */
+	if (!(gfp & __GFP_NORETRY))
+		gfp |= __GFP_RETRY_MAYFAIL;
 	if (heap->node != NUMA_NO_NODE)
 		return backing_vmalloc_node(size, gfp, heap->node);
 	return __vmalloc_noprof(size, gfp);

@@ -275,5 +275,6 @@ guest_command() {
 
 # log_is_clean LOG: shows what a kernel complained of, if it did.
 log_is_clean() {
-	! grep -a -n -E 'BUG|WARNING|Oops|Call Trace|Kernel panic|never destroyed|[Ll]eak' "$1"
+	! grep -a -n -E \
+		'BUG|WARNING|Oops|Call Trace|Kernel panic|oom-killer|never destroyed|[Ll]eak' "$1"
 }

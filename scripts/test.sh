@@ -90,7 +90,7 @@ cat > "$work/init" <<'INIT'
 try() { "$@" 2>/dev/null && echo "guest: done: $*" || echo "guest: not done: $*"; }
 try insmod /modules/wsheap.ko
 try insmod /modules/hello.ko
-try insmod /modules/wsheap_stress.ko seconds=3
+try insmod /modules/wsheap_stress.ko seconds=3 greedy=1
 try rmmod wsheap
 try rmmod hello
 try rmmod wsheap_stress
@@ -116,7 +116,7 @@ count "$work/parsed"
 # did MODULE COMMAND ...: how often that command succeeded.
 did() { grep -a -c "guest: done: $*\$" "$cache/stress.log" || true; }
 check "insmod of wsheap, hello and the stress" "1 1 1" \
-	"$(did insmod /modules/wsheap.ko) $(did insmod /modules/hello.ko) $(did insmod /modules/wsheap_stress.ko seconds=3)"
+	"$(did insmod /modules/wsheap.ko) $(did insmod /modules/hello.ko) $(did insmod /modules/wsheap_stress.ko seconds=3 greedy=1)"
 check "hello allocated and counted" 1 \
 	"$(grep -a -c 'hello: 12 bytes asked for, 512 held' "$cache/stress.log")"
 check "wsheap is not unloaded under its users" 1 \

@@ -36,6 +36,10 @@ static bool leave_one;
 module_param(leave_one, bool, 0444);
 MODULE_PARM_DESC(leave_one, "only leave a heap behind, for wsheap to report");
 
+static bool greedy;
+module_param(greedy, bool, 0444);
+MODULE_PARM_DESC(greedy, "also ask for nearly all memory; not for a machine in use");
+
 #define BLOCKS	100
 
 struct block {
@@ -420,6 +424,25 @@ static const char *thousands_of_idle_heaps_are_cheap(void)
 	return wrong;
 }
 
+/* The kernel's log says so if a process was killed for it. */
+static const char *block_of_nearly_all_memory_kills_nobody(void)
+{
+	size_t size = min_t(size_t, INT_MAX, totalram_pages() * PAGE_SIZE / 20 * 19);
+	struct wsheap_error err = {};
+	struct wsheap *heap;
+	void *p;
+
+	if (!greedy)
+		return NULL;
+	heap = wsheap_create(WSHEAP_UNLIMITED, 0, NULL);
+	if (IS_ERR(heap))
+		return "no heap";
+	p = wsheap_alloc_err(heap, size, GFP_KERNEL, &err);
+	pr_info("# %zu bytes: %s\n", size, p ? "granted" : "refused");
+	wsheap_destroy(heap);
+	return p || err.code == -ENOMEM ? NULL : "refused without reason";
+}
+
 #define CASE(fn) { fn, #fn }
 
 static const struct {
@@ -433,6 +456,7 @@ static const struct {
 	CASE(hardirq_uses_a_heap),
 	CASE(each_node_has_heaps_of_its_memory),
 	CASE(thousands_of_idle_heaps_are_cheap),
+	CASE(block_of_nearly_all_memory_kills_nobody),
 };
 
 static int __init stress_init(void)
