@@ -655,14 +655,18 @@ static struct wsheap_chunk *wsheap_grow(struct wsheap *heap, size_t size,
 	return fresh;
 }
 
-/* Drops a chunk that was obtained for a block and not needed in the end. */
+/*
+ * Drops a chunk that was obtained for a block and not needed in the end. It is
+ * still near the front of @kept, then.
+ */
 static void wsheap_drop_unused(struct wsheap *heap,
 			       struct wsheap_chunk *unused,
 			       struct wsheap_chunk **drop)
 {
-	struct wsheap_chunk **link;
+	struct wsheap_chunk **link = &heap->kept;
+	unsigned int left = KEPT_TRIED;
 
-	for (link = &heap->kept; *link; link = &(*link)->next) {
+	for (; *link && left--; link = &(*link)->next) {
 		if (*link == unused) {
 			*link = unused->next;
 			wsheap_drop(heap, unused, drop);
