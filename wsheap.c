@@ -7,8 +7,8 @@
  * cut from chunks, one after another; no block has a header, and none can be
  * given back alone.
  *
- *	heap   used ──> chunk ──> chunk ──> chunk	newest first
- *	       kept ──> chunk ──> chunk			in order of use
+ *	heap   used --> chunk --> chunk --> chunk	newest first
+ *	       kept --> chunk --> chunk			in order of use
  *
  *	chunk  | header | block | block | ... |     free, ready | dirty | ...  |
  *		        start           used            clean   dirty     size
@@ -42,9 +42,9 @@
  *
  * A message that had to grow its heap and ended in several chunks leaves a
  * note (WSHEAP_FOLD): before the next message's first block, one chunk for all
- * of it is obtained, and the others go. From its third repetition on a message
- * takes nothing from the system and is served by the short path alone. A reset
- * only walks chunks; it never allocates, waits or fails.
+ * of it is obtained, and the others go. The third message of a kind, and all
+ * after it, take nothing from the system. A reset only walks chunks; it never
+ * allocates, waits or fails.
  *
  * With init_on_alloc, what the last message wrote lies between @clean and
  * @dirty after a reset, and the long path clears it a stretch at a time ahead
