@@ -421,7 +421,7 @@ static size_t chunk_recycle(const struct wsheap *heap,
 	if (want_init_on_free()) {
 		memset(chunk->mem + start, 0, used - start);
 	} else if (want_init_on_alloc(0)) {
-		/* Clear up to the old @dirty, the chunk is so from here on. */
+		/* What was cleared up to the old @dirty is dirty no more. */
 		if (chunk->clean == chunk->size)
 			chunk->dirty = used;
 		chunk->clean = start;

@@ -128,29 +128,36 @@ get_headers() {
 
 # Sets image, a directory with vmlinuz and e1000.ko of $release.
 get_image() {
-	image=$cache/image-$release
-	[ -e "$image/vmlinuz" ] && return
 	local new=$cache/image.$$
+	image=$cache/image-$release
+	[ -z "${KERNEL_IMAGE:-}" ] || image=$cache/image-given
+	[ -z "${KERNEL_IMAGE:-}" ] && [ -e "$image/vmlinuz" ] && return
 	rm -rf "$new"
 	mkdir -p "$new"
 	if [ -n "${KERNEL_IMAGE:-}" ]; then
-		die_unless_file "$KERNEL_IMAGE"
-		image=$new
-		cp "$KERNEL_IMAGE" "$image/vmlinuz"
-		find "/lib/modules/$release" -name 'e1000.ko*' -exec cp {} "$image/" \; 2>/dev/null || true
-		return
+		[ -f "$KERNEL_IMAGE" ] || die "no file KERNEL_IMAGE=$KERNEL_IMAGE"
+		cp "$KERNEL_IMAGE" "$new/vmlinuz"
+		take_e1000 "/lib/modules/$release" "$new"
+		rm -rf "$image"
+	else
+		say "fetching the stock kernel $release (about 100 MB, once)"
+		fetch_package "$new/all" "linux-image-$release" \
+			"linux-image-$release-unsigned"
+		cp "$new/all/boot/vmlinuz-$release" "$new/vmlinuz"
+		take_e1000 "$new/all" "$new"
+		rm -rf "$new/all"
 	fi
-	say "fetching the stock kernel $release (about 100 MB, once)"
-	need xz:xz-utils
-	fetch_package "$new/all" "linux-image-$release" "linux-image-$release-unsigned"
-	cp "$new/all/boot/vmlinuz-$release" "$new/vmlinuz"
-	find "$new/all" -name 'e1000.ko*' -exec cp {} "$new/" \;
-	[ ! -e "$new/e1000.ko.xz" ] || xz -d "$new/e1000.ko.xz"
-	rm -rf "$new/all"
 	mv "$new" "$image"
 }
 
-die_unless_file() { [ -f "$1" ] || die "no file $1"; }
+# take_e1000 FROM TO: the driver of the guest's network, uncompressed.
+take_e1000() {
+	[ ! -d "$1" ] || find "$1" -name 'e1000.ko*' -exec cp {} "$2/" \;
+	if [ -e "$2/e1000.ko.xz" ]; then
+		need xz:xz-utils
+		xz -d "$2/e1000.ko.xz"
+	fi
+}
 
 # Sets busybox, a static one. Debian's two packages of it exclude each other,
 # so it is not installed.

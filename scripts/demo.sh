@@ -51,6 +51,8 @@ while read -r line; do
 	esac
 done
 INIT
+[ -e "$image/e1000.ko" ] ||
+	die "no e1000.ko of $release for the guest's network in /lib/modules/$release"
 make_initrd "$work/initrd" "$work/init" "$image/e1000.ko" \
 	"$modules/wsheap.ko" "$modules/httpd.ko"
 
