@@ -15,10 +15,10 @@ skipped=0
 # count OUTPUT: adds what kunit.py counted.
 count() {
 	local line
-	line=$(grep -a 'Testing complete' "$1" | tail -n 1)
+	line=$(grep -a 'Testing complete' "$1" | tail -n 1) || true
 	add() { sed -n "s/.*$1: \([0-9]*\).*/\1/p" <<<"$line"; }
 	[ -n "$line" ] || { failed=$((failed + 1)); say "no result from kunit.py"; }
-	passed=$((passed + $(add passed || true) + 0))
+	passed=$((passed + $(add passed) + 0))
 	failed=$((failed + $(add failed) + $(add crashed) + $(add errors) + 0))
 	skipped=$((skipped + $(add skipped) + 0))
 }
@@ -65,6 +65,7 @@ run_kunit() {
 	fi
 	grep -a 'Testing complete' "$uml.log" || true
 	count "$uml.log"
+	[ -e "$uml/test.log" ] || die "the UML kernel was not built; see above"
 	# What the kernel says of us while the cases run fails them, too.
 	sed -n '/KTAP version/,$p' "$uml/test.log" > "$uml/cases.log"
 	check "clean kernel log" '' "$(log_is_clean "$uml/cases.log" || true)"
