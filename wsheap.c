@@ -10,8 +10,8 @@
  *	heap   used --> chunk --> chunk --> chunk	newest first
  *	       kept --> chunk --> chunk			in order of use
  *
- *	chunk  | header | block | block | ... |     free, ready | dirty | ...  |
- *		        start           used            clean   dirty     size
+ *	chunk  | header | block | block | ... | free, ready | dirty | clear | dirty
+ *		        start           used            clean     gap   gap_end   size
  *			                ^ cursor	^ limit
  *
  * The chunks of the message in hand are on @used. Two of them have room worth
@@ -30,7 +30,9 @@
  * it out again when it ends (wsheap_enter(), wsheap_leave()); a heap that may
  * not take the short path is never handed it, and that is all that makes it
  * different. What it is handed is always NULL and NULL: a limit of NULL behind
- * a live cursor would look like room.
+ * a live cursor would look like room. Between the two lies
+ * __wsheap_alloc_open(), a few instructions for the frequent reasons to be
+ * there: a lock to be taken, or bytes to be cleared.
  *
  * Growth is geometric from CHUNK_FIRST to CHUNK_LARGEST. A block that does not
  * fit a chunk of BLOCK_SHARED bytes lies alone in memory of its own, and its
@@ -44,16 +46,25 @@
  * note (WSHEAP_FOLD): before the next message's first block, one chunk for all
  * of it is obtained, and the others go. The third message of a kind, and all
  * after it, take nothing from the system. A reset only walks chunks; it never
- * allocates, waits or fails.
+ * allocates, waits or fails. Of a message that took no more than the first
+ * chunk (WSHEAP_FIRST) it takes back the cursor, and that is all.
  *
- * With init_on_alloc, what the last message wrote lies between @clean and
- * @dirty after a reset, and the long path clears it a stretch at a time ahead
- * of the cursor. Everything beyond @dirty is as the system gave it, which is
- * clear. Without it, @clean is always @size.
+ * An adaptive heap keeps what the decayed peak of its messages needs. It folds
+ * later, when a message does not fit the first chunk: a single huge message
+ * leaves that one to the usual ones, and the rest goes when the peak has
+ * decayed. So does a heap with a chunk for its initial size, if a reset may
+ * keep that: it is the first for every message, and never goes.
+ *
+ * With init_on_alloc, what earlier messages wrote is cleared ahead of the
+ * cursor, a stretch at a time. A chunk remembers two parts that need not be: up
+ * to @clean, and from @gap to @gap_end, which were obtained clear or cleared
+ * for a message that then ended. Without init_on_alloc, @clean is always @size.
  *
  * Chunks come from kmalloc or vmalloc. vfree() may sleep where a reset may
  * not, so a reset hands such memory to a worker, and wsheap_destroy(), which
  * may sleep, waits for it.
+ *
+ * Pools of heaps are in wsheap_pool.c.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -66,11 +77,16 @@
 #include <linux/log2.h>
 #include <linux/minmax.h>
 #include <linux/module.h>
+#include <linux/mutex.h>
 #include <linux/nodemask.h>
 #include <linux/once_lite.h>
+#include <linux/percpu.h>
+#include <linux/sched.h>
+#include <linux/shrinker.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
+#include <linux/wait.h>
 #include <linux/workqueue.h>
 
 #include "wsheap.h"
@@ -85,25 +101,38 @@
 #define PAGES_LARGEST	SZ_32K
 /* Folding holds a message's memory twice for a moment; not beyond this. */
 #define FOLD_LARGEST	SZ_4M
+/* Of the adaptive peak, what a message that needs less takes off. */
+#define PEAK_DECAY	8
 /*
  * A repeated message finds its chunk at the front of @kept; another one is not
  * to search thousands.
  */
 #define KEPT_TRIED	16
-/* Cleared at a time with init_on_alloc. */
-#define CLEAR_STRETCH	SZ_1K
+/* Cleared at a time with init_on_alloc: enough for the call to be worth it. */
+#define CLEAR_STRETCH	SZ_8K
+/* Rather cleared twice than told apart. */
+#define CLEAR_TWICE	64
 
-#define WSHEAP_FLAGS	(WSHEAP_SERIALIZE | WSHEAP_NODE | WSHEAP_CONTIG)
+#define WSHEAP_FLAGS	(WSHEAP_SERIALIZE | WSHEAP_NODE | WSHEAP_CONTIG | \
+			 WSHEAP_ADAPTIVE)
 /* Beside the caller's flags: the heap may not take the short path, */
 #define WSHEAP_LONG	BIT(24)
 /* obtained memory for the message in hand, */
 #define WSHEAP_GREW	BIT(25)
-/* is to obtain one chunk for the next message, */
+/* is to obtain one chunk for a message that needs more than the first, */
 #define WSHEAP_FOLD	BIT(26)
 /* has handed memory to the worker at some time, */
 #define WSHEAP_DEFERRED	BIT(27)
-/* cut a block that its taker has to clear. */
+/* cut a block that its taker has to clear, */
 #define WSHEAP_UNCLEAR	BIT(28)
+/* is since the last reset what that left, but for blocks in its first chunk, */
+#define WSHEAP_FIRST	BIT(29)
+/* never parts with its first chunk, which is that of the initial size, */
+#define WSHEAP_PINNED	BIT(23)
+/* belongs to a pool, and so does its name, */
+#define WSHEAP_POOLED	BIT(22)
+/* is a serialized one whose blocks are rounded as others are. */
+#define WSHEAP_LOCKED	BIT(21)
 
 /**
  * struct wsheap_chunk - memory from the system, and the header of it
@@ -112,8 +141,10 @@
  * @size: bytes at @mem, as the system rounds them.
  * @used: where the next block may begin. While the chunk is the open one of a
  *	heap on the short path, the heap's cursor knows better.
- * @clean: end of the bytes that may be given out as they are.
- * @dirty: end of the bytes that an earlier message may have written to.
+ * @clean: end of the bytes that may be given out as they are; @size where
+ *	nothing is to be cleared.
+ * @gap: beginning of further such bytes, beyond dirty ones; or @size.
+ * @gap_end: end of these.
  */
 struct wsheap_chunk {
 	struct wsheap_chunk *next;
@@ -121,10 +152,18 @@ struct wsheap_chunk {
 	u32 size;
 	u32 used;
 	u32 clean;
-	u32 dirty;
+	u32 gap;
+	u32 gap_end;
 } __aligned(WSHEAP_MIN_ALIGN);
 
-/* All heaps, for the report at unloading. Process context only. */
+/*
+ * What a heap has for a chunk that it does not have. There is no room in it, so
+ * nothing is ever written to it.
+ */
+static const struct wsheap_chunk wsheap_no_chunk;
+#define NO_CHUNK	((struct wsheap_chunk *)&wsheap_no_chunk)
+
+/* All heaps, for the report at unloading. */
 static DEFINE_SPINLOCK(wsheap_live_lock);
 static LIST_HEAD(wsheap_live);
 
@@ -162,9 +201,9 @@ static size_t wsheap_grain(const struct wsheap *heap)
 	return WSHEAP_MIN_ALIGN;
 }
 
-static size_t wsheap_largest_block(const struct wsheap *heap)
+static size_t wsheap_largest_block(u32 flags)
 {
-	return heap->flags & WSHEAP_CONTIG ? KMALLOC_MAX_SIZE : INT_MAX;
+	return flags & WSHEAP_CONTIG ? KMALLOC_MAX_SIZE : INT_MAX;
 }
 
 /* With a trim_size above max_size nothing is trimmed. */
@@ -319,7 +358,7 @@ static size_t chunk_start_max(const struct wsheap *heap)
 
 static size_t chunk_room(const struct wsheap_chunk *chunk)
 {
-	return chunk ? chunk->size - chunk->used : 0;
+	return chunk->size - chunk->used;
 }
 
 /* The one place where memory is obtained. Called without the heap's lock. */
@@ -344,9 +383,10 @@ static struct wsheap_chunk *chunk_obtain(const struct wsheap *heap, size_t size,
 		chunk = mem;
 	chunk->mem = mem;
 	chunk->size = size;
-	chunk->clean = size;
 	chunk->used = chunk_start(heap, chunk);
-	chunk->dirty = chunk->used;
+	chunk->clean = size;
+	chunk->gap = size;
+	chunk->gap_end = size;
 	return chunk;
 }
 
@@ -371,22 +411,48 @@ static void chunk_release_all(struct wsheap_chunk *chunk, bool may_sleep)
 }
 
 /*
+ * The bytes up to @end are fit to be given out now, and so is the gap if they
+ * reach it. Returns how far such bytes go.
+ */
+static __always_inline u32 chunk_ready(struct wsheap_chunk *chunk, u32 end)
+{
+	if (end >= chunk->gap) {
+		end = max(end, chunk->gap_end);
+		chunk->gap = chunk->size;
+		chunk->gap_end = chunk->size;
+	}
+	chunk->clean = end;
+	return end;
+}
+
+/* How far to clear for a block that ends at @end: a stretch, or the block. */
+static __always_inline u32 chunk_stretch(const struct wsheap_chunk *chunk,
+					 u32 end)
+{
+	return min(max(end, chunk->clean + CLEAR_STRETCH), chunk->gap);
+}
+
+/*
  * Makes the bytes up to @end fit to be given out, and a stretch ahead. Returns
  * whether the block of @size bytes that ends there is left to be cleared: a
  * long one is, by its taker, so that it is not done with interrupts off.
  */
 static bool chunk_clear(struct wsheap_chunk *chunk, size_t size, u32 end)
 {
-	bool leave = size > CLEAR_STRETCH && chunk->clean < chunk->dirty;
-	u32 ahead = leave ? end - size : max(end, chunk->clean + CLEAR_STRETCH);
+	bool leave = size > CLEAR_STRETCH;
+	u32 clean, ahead;
 
-	ahead = min(ahead, chunk->dirty);
-	if (chunk->clean < ahead)
-		memset(chunk->mem + chunk->clean, 0, ahead - chunk->clean);
 	if (leave)
-		ahead = end;
-	chunk->clean = ahead < chunk->dirty ? ahead : chunk->size;
-	return leave;
+		end -= size;
+	while ((clean = chunk->clean) < end) {
+		ahead = chunk_stretch(chunk, end);
+		memset(chunk->mem + clean, 0, ahead - clean);
+		chunk_ready(chunk, ahead);
+	}
+	if (!leave || chunk->clean >= end + size)
+		return false;
+	chunk_ready(chunk, end + size);
+	return true;
 }
 
 /* Cuts a block from a chunk if it fits. @size is a multiple of the grain. */
@@ -396,8 +462,6 @@ static void *chunk_cut(struct wsheap *heap, struct wsheap_chunk *chunk,
 	char *block, *free;
 	size_t pad;
 
-	if (!chunk)
-		return NULL;
 	free = chunk->mem + chunk->used;
 	block = PTR_ALIGN(free, align);
 	pad = block - free;
@@ -406,28 +470,41 @@ static void *chunk_cut(struct wsheap *heap, struct wsheap_chunk *chunk,
 	chunk->used += pad + size;
 	if (chunk->used > chunk->clean && chunk_clear(chunk, size, chunk->used))
 		heap->flags |= WSHEAP_UNCLEAR;
-	/* In another chunk it could have taken this much more. */
-	heap->fold += align - wsheap_grain(heap) - pad;
+	/*
+	 * In another chunk it could have taken this much more. Beyond what can
+	 * be folded the sum does not matter; what the short path adds to it
+	 * before the next chunk is less than that chunk.
+	 */
+	heap->slack = min_t(u32, FOLD_LARGEST, heap->slack + align -
+			    wsheap_grain(heap) - pad);
 	return block;
 }
 
-/* Makes a chunk as good as new. Returns how much of it was used. */
-static size_t chunk_recycle(const struct wsheap *heap,
-			    struct wsheap_chunk *chunk)
+/*
+ * Takes note that a message may have written to the bytes from @start to @used.
+ * Of the clear ones that it left before and behind the dirty ones, the larger
+ * part is remembered.
+ */
+static __always_inline void chunk_soil(struct wsheap_chunk *chunk, u32 start,
+				       u32 used)
+{
+	if (chunk->clean - used >= chunk->gap_end - chunk->gap) {
+		chunk->gap = used;
+		chunk->gap_end = chunk->clean;
+	}
+	chunk->clean = start;
+}
+
+/* Makes a chunk as good as new. */
+static void chunk_recycle(const struct wsheap *heap, struct wsheap_chunk *chunk)
 {
 	u32 start = chunk_start(heap, chunk);
-	u32 used = chunk->used;
 
-	if (want_init_on_free()) {
-		memset(chunk->mem + start, 0, used - start);
-	} else if (want_init_on_alloc(0)) {
-		/* What was cleared up to the old @dirty is dirty no more. */
-		if (chunk->clean == chunk->size)
-			chunk->dirty = used;
-		chunk->clean = start;
-	}
+	if (want_init_on_free())
+		memset(chunk->mem + start, 0, chunk->used - start);
+	else if (want_init_on_alloc(0))
+		chunk_soil(chunk, start, chunk->used);
 	chunk->used = start;
-	return used - start;
 }
 
 /*
@@ -454,11 +531,10 @@ static void wsheap_leave(struct wsheap *heap, unsigned long irq)
 {
 	struct wsheap_chunk *open = heap->open;
 
-	if (open && !(heap->flags & WSHEAP_LONG)) {
+	if (open != NO_CHUNK && !(heap->flags & WSHEAP_LONG)) {
 		heap->cursor = open->mem + open->used;
 		heap->limit = heap->cursor +
-			      min_t(size_t, open->clean - open->used,
-				    heap->max_size - heap->requested);
+			      min_t(size_t, open->clean - open->used, heap->left);
 	} else {
 		heap->cursor = NULL;
 		heap->limit = NULL;
@@ -472,6 +548,7 @@ static void wsheap_leave(struct wsheap *heap, unsigned long irq)
 /* Memory is counted from here on. */
 static void wsheap_keep(struct wsheap *heap, struct wsheap_chunk *chunk)
 {
+	heap->flags &= ~WSHEAP_FIRST;
 	chunk->next = heap->kept;
 	heap->kept = chunk;
 	heap->actual += chunk_actual(chunk);
@@ -512,7 +589,7 @@ static void *wsheap_cut_kept(struct wsheap *heap, size_t size, size_t align)
 		chunk->next = heap->used;
 		heap->used = chunk;
 
-		if (!heap->open ||
+		if (heap->open == NO_CHUNK ||
 		    (!wsheap_lies_alone(heap, size, align) &&
 		     chunk_room(chunk) > chunk_room(heap->open)))
 			swap(chunk, heap->open);
@@ -528,11 +605,12 @@ static void *wsheap_cut(struct wsheap *heap, size_t size, size_t align)
 {
 	void *block;
 
-	if (heap->flags & WSHEAP_FOLD)
-		return NULL;
 	block = chunk_cut(heap, heap->open, size, align);
 	if (block)
 		return block;
+	heap->flags &= ~WSHEAP_FIRST;
+	if (heap->flags & WSHEAP_FOLD)
+		return NULL;
 	block = chunk_cut(heap, heap->spare, size, align);
 	if (!block)
 		return wsheap_cut_kept(heap, size, align);
@@ -542,14 +620,27 @@ static void *wsheap_cut(struct wsheap *heap, size_t size, size_t align)
 	return block;
 }
 
+/* What pinning takes of what a reset may leave. */
+static size_t wsheap_pinned_actual(const struct wsheap *heap)
+{
+	const struct wsheap_chunk *chunk = heap->used;
+
+	if (!(heap->flags & WSHEAP_PINNED))
+		return 0;
+	/* It is open before all others. */
+	while (chunk->next)
+		chunk = chunk->next;
+	return chunk_actual(chunk);
+}
+
 /*
- * The size of one chunk for all that the last message took, or 0 if that is
- * not to be had. Until a reset, @fold counts what alignment may take beyond
- * what it took; a reset adds what the chunks gave.
+ * The size of one chunk for all that such a message takes, or 0 if that is not
+ * to be had.
  */
 static size_t wsheap_fold_size(const struct wsheap *heap, gfp_t gfp)
 {
-	size_t size = chunk_start_max(heap) + heap->fold;
+	size_t size = max_t(size_t, CHUNK_FIRST,
+			    size_add(chunk_start_max(heap), heap->peak));
 	size_t most = gfpflags_allow_blocking(gfp) ? FOLD_LARGEST :
 						     PAGES_LARGEST;
 
@@ -560,7 +651,8 @@ static size_t wsheap_fold_size(const struct wsheap *heap, gfp_t gfp)
 	 * heap holds; what alignment might take at worst must not do more.
 	 */
 	if (backing_size(heap, size, gfp) >
-	    min(wsheap_trim_limit(heap), 2 * heap->actual))
+	    min(wsheap_trim_limit(heap) - wsheap_pinned_actual(heap),
+		2 * heap->actual))
 		return 0;
 	return size;
 }
@@ -580,7 +672,7 @@ static void wsheap_open_first(struct wsheap *heap)
 {
 	struct wsheap_chunk *chunk = heap->kept;
 
-	if (heap->open || !chunk)
+	if (heap->open != NO_CHUNK || !chunk)
 		return;
 	heap->kept = chunk->next;
 	chunk->next = heap->used;
@@ -597,7 +689,6 @@ static void wsheap_fold(struct wsheap *heap, gfp_t gfp, unsigned long *irq,
 	struct wsheap_chunk *fresh = NULL, *chunk;
 
 	heap->flags &= ~WSHEAP_FOLD;
-	heap->fold = 0;
 	if (size) {
 		wsheap_leave(heap, *irq);
 		fresh = chunk_obtain(heap, size, false, gfp_optional(gfp));
@@ -609,6 +700,7 @@ static void wsheap_fold(struct wsheap *heap, gfp_t gfp, unsigned long *irq,
 			wsheap_drop(heap, chunk, drop);
 		}
 		wsheap_keep(heap, fresh);
+		heap->flags |= WSHEAP_GREW;
 	}
 	wsheap_open_first(heap);
 }
@@ -678,9 +770,9 @@ static void wsheap_drop_unused(struct wsheap *heap,
 /* The one place where the quota decides. */
 static int wsheap_charge(struct wsheap *heap, size_t size)
 {
-	if (size > heap->max_size - heap->requested)
+	if (size > heap->left)
 		return -EDQUOT;
-	heap->requested += size;
+	heap->left -= size;
 	return 0;
 }
 
@@ -701,7 +793,7 @@ static int wsheap_check(const struct wsheap *heap, size_t size, size_t align,
 	}
 	if (!is_power_of_2(align) || align > PAGE_SIZE)
 		return -EINVAL;
-	if (size > wsheap_largest_block(heap))
+	if (size > wsheap_largest_block(heap->flags))
 		return -EOVERFLOW;
 	return 0;
 }
@@ -737,7 +829,7 @@ static noinline void *wsheap_alloc_long(struct wsheap *heap, size_t size,
 		if (block)
 			break;
 		/* Not charged while the lock is not held. */
-		heap->requested -= size;
+		heap->left += size;
 		if (heap->flags & WSHEAP_FOLD) {
 			wsheap_fold(heap, gfp, &irq, &drop);
 		} else if (failed) {
@@ -756,7 +848,7 @@ static noinline void *wsheap_alloc_long(struct wsheap *heap, size_t size,
 		*err = (struct wsheap_error) {
 			.code = code,
 			.asked = size,
-			.in_use = heap->requested,
+			.in_use = heap->max_size - heap->left,
 			.limit = heap->max_size,
 		};
 	clear = heap->flags & WSHEAP_UNCLEAR;
@@ -770,6 +862,114 @@ static noinline void *wsheap_alloc_long(struct wsheap *heap, size_t size,
 		memset(block, 0, size);
 	return block;
 }
+
+static noinline void *wsheap_clear_for(void *block, void *from, size_t size)
+{
+	memset(from, 0, size);
+	return block;
+}
+
+/*
+ * A block that ends beyond the bytes that are clear, though not beyond the
+ * open chunk. A heap that may not take the short path has no cursor; if it is
+ * another caller's, too, nothing else of it can be looked at here.
+ */
+static __always_inline void *wsheap_cut_stretch(struct wsheap *heap,
+						size_t size, size_t align)
+{
+	bool aligned = align > WSHEAP_MIN_ALIGN;
+	struct wsheap_chunk *chunk;
+	u32 clean, ahead, ready;
+	char *mem, *block;
+	size_t begin, end;
+
+	if (!heap->cursor)
+		return NULL;
+	block = aligned ? PTR_ALIGN(heap->cursor, align) : heap->cursor;
+	chunk = heap->open;
+	mem = chunk->mem;
+	begin = block - mem;
+	end = begin + ALIGN(size, WSHEAP_MIN_ALIGN);
+	if (end > chunk->size || end <= begin || size > heap->left)
+		return NULL;
+	ahead = chunk_stretch(chunk, end);
+	/* Not where there is a second stretch to clear. */
+	if (ahead < end && (aligned || chunk->gap_end < end))
+		return NULL;
+	if (aligned)
+		heap->slack += align - WSHEAP_MIN_ALIGN -
+			       (block - heap->cursor);
+	heap->left -= size;
+	heap->cursor = mem + end;
+	clean = chunk->clean;
+	ready = chunk_ready(chunk, ahead);
+	heap->limit = mem + end + min_t(size_t, ready - end, heap->left);
+	/* Functions that end in a call need not save registers. */
+	if (clean <= begin + CLEAR_TWICE)
+		return memset(block, 0, ahead - begin);
+	return wsheap_clear_for(block, mem + clean, ahead - clean);
+}
+
+static noinline void *wsheap_alloc_stretch(struct wsheap *heap, size_t size)
+{
+	return wsheap_cut_stretch(heap, size, WSHEAP_MIN_ALIGN);
+}
+
+/**
+ * __wsheap_alloc_open - take a block from where blocks come from
+ * @heap: the heap.
+ * @size: bytes.
+ *
+ * What the inline functions try next when the short path does not do: on a
+ * serialized heap, which has none, and with init_on_alloc, where it ends with
+ * the clear bytes.
+ *
+ * Context: as wsheap_alloc_err() with GFP_NOWAIT.
+ * Return: the block, as __wsheap_alloc() clears it without __GFP_ZERO, or NULL
+ * if that is to be called.
+ */
+void *__wsheap_alloc_open(struct wsheap *heap, size_t size)
+{
+	struct wsheap_chunk *chunk;
+	void *block = NULL;
+	unsigned long irq;
+
+	if (!(heap->flags & WSHEAP_LOCKED)) {
+		if (want_init_on_alloc(0))
+			return wsheap_alloc_stretch(heap, size);
+		return NULL;
+	}
+	spin_lock_irqsave(&heap->lock, irq);
+	chunk = heap->open;
+	/* The room is a multiple of what sizes are rounded to. */
+	if (likely(size - 1 < (size_t)(chunk->clean - chunk->used) &&
+		   size <= heap->left)) {
+		block = chunk->mem + chunk->used;
+		chunk->used += ALIGN(size, WSHEAP_MIN_ALIGN);
+		heap->left -= size;
+	}
+	spin_unlock_irqrestore(&heap->lock, irq);
+	return block;
+}
+EXPORT_SYMBOL_NS_GPL(__wsheap_alloc_open, WSHEAP_NS);
+
+/**
+ * __wsheap_alloc_open_aligned - the same for an aligned block
+ * @heap: the heap.
+ * @size: bytes.
+ * @align: bytes, a power of two up to PAGE_SIZE.
+ *
+ * Context: as wsheap_alloc_err() with GFP_NOWAIT.
+ * Return: as __wsheap_alloc_open().
+ */
+void *__wsheap_alloc_open_aligned(struct wsheap *heap, size_t size,
+				  size_t align)
+{
+	if (want_init_on_alloc(0))
+		return wsheap_cut_stretch(heap, size, align);
+	return NULL;
+}
+EXPORT_SYMBOL_NS_GPL(__wsheap_alloc_open_aligned, WSHEAP_NS);
 
 /**
  * __wsheap_alloc - take a block from a heap by the long path
@@ -799,9 +999,13 @@ static __always_inline void *wsheap_alloc_for(struct wsheap *heap, size_t size,
 	void *block;
 
 	wsheap_might_alloc(gfp);
-	if (likely(!(gfp & WSHEAP_GFP_REFUSED)) &&
-	    likely(wsheap_bump(heap, size, &block)))
-		return block;
+	if (likely(!(gfp & WSHEAP_GFP_REFUSED))) {
+		if (likely(wsheap_bump(heap, size, WSHEAP_MIN_ALIGN, &block)))
+			return block;
+		block = __wsheap_alloc_open(heap, size);
+		if (block)
+			return block;
+	}
 	return wsheap_alloc_long(heap, size, WSHEAP_MIN_ALIGN, gfp, NULL,
 				 caller);
 }
@@ -951,6 +1155,55 @@ char *wsheap_asprintf(struct wsheap *heap, gfp_t gfp, const char *fmt, ...)
 }
 EXPORT_SYMBOL_NS_GPL(wsheap_asprintf, WSHEAP_NS);
 
+/* What the message in hand took, as one chunk would have to give it. */
+static size_t wsheap_taken(const struct wsheap *heap)
+{
+	const struct wsheap_chunk *chunk;
+	size_t taken = heap->slack;
+
+	for (chunk = heap->used; chunk; chunk = chunk->next)
+		taken += chunk->used - chunk_start(heap, chunk);
+	return taken;
+}
+
+/*
+ * What an adaptive heap may keep: what messages up to the peak can make a heap
+ * hold, beside what it does not part with.
+ */
+static size_t wsheap_adaptive_limit(size_t peak, size_t pinned)
+{
+	if (peak == U32_MAX)	/* or beyond */
+		return SIZE_MAX;
+	return size_add(size_mul(WSHEAP_BOUND_FACTOR, peak),
+			WSHEAP_BOUND_CONSTANT + pinned);
+}
+
+/*
+ * Takes notes of the message in hand. Returns whether its newest chunk is all
+ * that an adaptive heap needs for such a message.
+ */
+static bool wsheap_learn(struct wsheap *heap)
+{
+	bool adaptive = heap->flags & WSHEAP_ADAPTIVE;
+	bool several = heap->used && heap->used->next;
+	size_t taken = wsheap_taken(heap);
+	size_t peak = 0;
+
+	if (adaptive)
+		peak = heap->peak - heap->peak / PEAK_DECAY;
+	else if (heap->flags & WSHEAP_FOLD)
+		peak = heap->peak;	/* no message has come to it yet */
+	heap->peak = min_t(size_t, U32_MAX, max(peak, taken));
+	if (!several || !(heap->flags & WSHEAP_GREW))
+		return false;
+	/* What was obtained for such a message, late in the one before. */
+	if (heap->flags & (WSHEAP_ADAPTIVE | WSHEAP_PINNED) &&
+	    taken <= heap->used->size - chunk_start(heap, heap->used))
+		return adaptive;
+	heap->flags |= WSHEAP_FOLD;
+	return false;
+}
+
 /*
  * Moves all chunks to @kept, the ones just used in front in order of use, as
  * far as the trim size goes. Where it does not, the newest stay, which are the
@@ -958,26 +1211,34 @@ EXPORT_SYMBOL_NS_GPL(wsheap_asprintf, WSHEAP_NS);
  */
 static struct wsheap_chunk *wsheap_trim(struct wsheap *heap)
 {
-	size_t left = wsheap_trim_limit(heap);
+	size_t pinned = wsheap_pinned_actual(heap);
+	size_t left = wsheap_trim_limit(heap) - pinned;
+	bool newest_does = wsheap_learn(heap);
 	struct wsheap_chunk **idle = &heap->kept;
 	struct wsheap_chunk *chunk, *drop = NULL;
-	bool several = heap->used && heap->used->next;
+	size_t adaptive = SIZE_MAX;
 
 	while ((chunk = heap->used)) {
 		heap->used = chunk->next;
-		heap->fold += chunk_recycle(heap, chunk);
-		if (chunk_actual(chunk) > left) {
+		chunk_recycle(heap, chunk);
+		if (pinned && !heap->used) {
+			left += pinned;
+		} else if (chunk_actual(chunk) > left) {
 			wsheap_drop(heap, chunk, &drop);
 			continue;
 		}
 		left -= chunk_actual(chunk);
+		if (newest_does)
+			left = 0;
 		chunk->next = heap->kept;
 		heap->kept = chunk;
 		if (idle == &heap->kept)
 			idle = &chunk->next;
 	}
+	if (heap->flags & WSHEAP_ADAPTIVE)
+		adaptive = wsheap_adaptive_limit(heap->peak, pinned);
 	while ((chunk = *idle)) {
-		if (chunk_actual(chunk) <= left) {
+		if (chunk_actual(chunk) <= left && heap->actual <= adaptive) {
 			left -= chunk_actual(chunk);
 			idle = &chunk->next;
 			continue;
@@ -985,19 +1246,103 @@ static struct wsheap_chunk *wsheap_trim(struct wsheap *heap)
 		*idle = chunk->next;
 		wsheap_drop(heap, chunk, &drop);
 	}
-	heap->open = NULL;
-	heap->spare = NULL;
+	heap->open = NO_CHUNK;
+	heap->spare = NO_CHUNK;
+	heap->left = heap->max_size;
+	heap->slack = 0;
 	heap->doublings = 0;
+	heap->flags &= ~(WSHEAP_GREW | WSHEAP_FIRST);
 
-	/* A note that no message has come to yet stands. */
-	if (several && (heap->flags & WSHEAP_GREW))
+	/* What the peak needs is to be there before what is too much goes. */
+	if (heap->actual > adaptive)
 		heap->flags |= WSHEAP_FOLD;
-	else if (!(heap->flags & WSHEAP_FOLD))
-		heap->fold = 0;
-	heap->flags &= ~WSHEAP_GREW;
-	if (!(heap->flags & WSHEAP_FOLD))
+	/* Chunks that do for the usual message serve it as long as they do. */
+	if (!(heap->flags & WSHEAP_FOLD) || pinned ||
+	    (heap->flags & WSHEAP_ADAPTIVE && heap->actual <= adaptive))
 		wsheap_open_first(heap);
+	chunk = heap->open;
+	if (chunk != NO_CHUNK && !chunk_is_apart(chunk) &&
+	    wsheap_grain(heap) == WSHEAP_MIN_ALIGN)
+		heap->flags |= WSHEAP_FIRST;
 	return drop;
+}
+
+/*
+ * The reset of a message that used the first chunk alone, up to @end, on a
+ * heap that is WSHEAP_FIRST: the last reset left all else as this one would.
+ */
+static __always_inline void wsheap_rewind(struct wsheap *heap,
+					  struct wsheap_chunk *chunk, char *end)
+{
+	if (want_init_on_alloc(0))
+		chunk_soil(chunk, sizeof(*chunk), end - (char *)chunk);
+	heap->left = heap->max_size;
+	heap->slack = 0;
+}
+
+/* Whether an adaptive heap may do that, too. */
+static bool wsheap_may_rewind(struct wsheap *heap, struct wsheap_chunk *chunk,
+			      char *end)
+{
+	size_t taken;
+
+	if (!(heap->flags & WSHEAP_FIRST) || want_init_on_free())
+		return false;
+	if (!(heap->flags & WSHEAP_ADAPTIVE))
+		return true;
+	taken = end - (char *)(chunk + 1) + heap->slack;
+	heap->peak = max_t(size_t, heap->peak, taken);
+	return heap->actual <=
+	       wsheap_adaptive_limit(taken, wsheap_pinned_actual(heap));
+}
+
+/* The reset of a heap to its first chunk, for its one user. */
+static __always_inline void wsheap_reset_first(struct wsheap *heap)
+{
+	struct wsheap_chunk *chunk = heap->open;
+	char *start = (char *)(chunk + 1);
+
+	wsheap_rewind(heap, chunk, heap->cursor);
+	heap->cursor = start;
+	heap->limit = start + min_t(size_t, chunk->clean - sizeof(*chunk),
+				    heap->max_size);
+}
+
+/* The same for one of several users. */
+static bool wsheap_reset_locked(struct wsheap *heap)
+{
+	struct wsheap_chunk *chunk;
+	unsigned long irq;
+	bool done;
+	char *end;
+
+	spin_lock_irqsave(&heap->lock, irq);
+	chunk = heap->open;
+	end = chunk->mem + chunk->used;
+	done = wsheap_may_rewind(heap, chunk, end);
+	if (done) {
+		wsheap_rewind(heap, chunk, end);
+		chunk->used = sizeof(*chunk);
+	}
+	spin_unlock_irqrestore(&heap->lock, irq);
+	return done;
+}
+
+static noinline void wsheap_reset_long(struct wsheap *heap)
+{
+	struct wsheap_chunk *drop;
+	unsigned long irq;
+
+	if (heap->flags & WSHEAP_SERIALIZE) {
+		if (wsheap_reset_locked(heap))
+			return;
+	} else if (wsheap_may_rewind(heap, heap->open, heap->cursor)) {
+		return wsheap_reset_first(heap);
+	}
+	irq = wsheap_enter(heap);
+	drop = wsheap_trim(heap);
+	wsheap_leave(heap, irq);
+	chunk_release_all(drop, false);
 }
 
 /**
@@ -1015,16 +1360,15 @@ static struct wsheap_chunk *wsheap_trim(struct wsheap *heap)
  */
 void wsheap_reset(struct wsheap *heap)
 {
-	struct wsheap_chunk *drop;
-	unsigned long irq;
+	const u32 flags = WSHEAP_FIRST | WSHEAP_SERIALIZE | WSHEAP_ADAPTIVE;
 
-	if (!heap)
+	if (unlikely(!heap))
 		return;
-	irq = wsheap_enter(heap);
-	drop = wsheap_trim(heap);
-	heap->requested = 0;
-	wsheap_leave(heap, irq);
-	chunk_release_all(drop, false);
+	if (likely((heap->flags & flags) == WSHEAP_FIRST) &&
+	    !want_init_on_free())
+		wsheap_reset_first(heap);
+	else
+		wsheap_reset_long(heap);
 }
 EXPORT_SYMBOL_NS_GPL(wsheap_reset, WSHEAP_NS);
 
@@ -1054,7 +1398,7 @@ int wsheap_get_property(const struct wsheap *heap, enum wsheap_property_id id,
 		property = heap->trim_size;
 		break;
 	case WSHEAP_PROPERTY_REQUESTED_SIZE:
-		property = READ_ONCE(heap->requested);
+		property = heap->max_size - READ_ONCE(heap->left);
 		break;
 	case WSHEAP_PROPERTY_ACTUAL_SIZE:
 		property = READ_ONCE(heap->actual);
@@ -1091,12 +1435,13 @@ static bool wsheap_args_valid(const struct wsheap_args *args)
 	       node_online(args->node);
 }
 
-static struct wsheap *wsheap_alloc_object(const struct wsheap_args *args)
+static struct wsheap *wsheap_alloc_object(const struct wsheap_args *args,
+					  gfp_t gfp)
 {
-	KUNIT_STATIC_STUB_REDIRECT(wsheap_alloc_object, args);
+	KUNIT_STATIC_STUB_REDIRECT(wsheap_alloc_object, args, gfp);
 
-	return kzalloc(sizeof(struct wsheap), GFP_KERNEL |
-		       (args->chunk_gfp & __GFP_ACCOUNT));
+	return kzalloc(sizeof(struct wsheap),
+		       gfp | (args->chunk_gfp & __GFP_ACCOUNT));
 }
 
 static const char *wsheap_copy_name(const struct wsheap_args *args)
@@ -1104,6 +1449,84 @@ static const char *wsheap_copy_name(const struct wsheap_args *args)
 	KUNIT_STATIC_STUB_REDIRECT(wsheap_copy_name, args);
 
 	return kstrdup_const(args->name ?: KBUILD_MODNAME, GFP_KERNEL);
+}
+
+static void wsheap_release(struct wsheap *heap, bool may_sleep)
+{
+	unsigned long irq;
+
+	spin_lock_irqsave(&wsheap_live_lock, irq);
+	list_del(&heap->live);
+	spin_unlock_irqrestore(&wsheap_live_lock, irq);
+
+	chunk_release_all(heap->used, may_sleep);
+	chunk_release_all(heap->kept, may_sleep);
+	if (!(heap->flags & WSHEAP_POOLED))
+		kfree_const(heap->name);
+	kfree(heap);
+}
+
+/* The memory for the initial size. It stays, if a reset may keep it. */
+static int wsheap_obtain_initial(struct wsheap *heap, size_t size, gfp_t gfp)
+{
+	struct wsheap_chunk *chunk;
+	unsigned long irq;
+
+	if (size > wsheap_largest_block(heap->flags))
+		return -EOVERFLOW;
+	size = chunk_start_max(heap) + ALIGN(size, wsheap_grain(heap));
+	/* The short path does not ask for the largest block. */
+	if (PAGE_ALIGN(size) > INT_MAX)
+		return -EOVERFLOW;
+	chunk = chunk_obtain(heap, size, false, gfp);
+	if (!chunk)
+		return -ENOMEM;
+	irq = wsheap_enter(heap);
+	wsheap_keep(heap, chunk);
+	if (chunk_actual(chunk) <= wsheap_trim_limit(heap))
+		heap->flags |= WSHEAP_PINNED;
+	wsheap_open_first(heap);
+	wsheap_leave(heap, irq);
+	return 0;
+}
+
+/* A heap, or an ERR_PTR. Takes over @name, but on failure. */
+static struct wsheap *wsheap_new(size_t max_size, size_t trim_size,
+				 const struct wsheap_args *args,
+				 const char *name, u32 flags, gfp_t gfp)
+{
+	struct wsheap *heap = wsheap_alloc_object(args, gfp);
+	unsigned long irq;
+	int ret;
+
+	if (!heap)
+		return ERR_PTR(-ENOMEM);
+	spin_lock_init(&heap->lock);
+	heap->flags = args->flags | flags;
+	if (wsheap_grain(heap) > WSHEAP_MIN_ALIGN)
+		heap->flags |= WSHEAP_LONG;
+	else if (heap->flags & WSHEAP_SERIALIZE)
+		heap->flags |= WSHEAP_LONG | WSHEAP_LOCKED;
+	heap->max_size = max_size;
+	heap->left = max_size;
+	heap->trim_size = trim_size;
+	heap->open = NO_CHUNK;
+	heap->spare = NO_CHUNK;
+	heap->chunk_gfp = args->chunk_gfp;
+	heap->node = args->flags & WSHEAP_NODE ? args->node : NUMA_NO_NODE;
+	heap->name = name;
+	if (args->initial_size) {
+		ret = wsheap_obtain_initial(heap, args->initial_size, gfp);
+		if (ret) {
+			kfree(heap);
+			return ERR_PTR(ret);
+		}
+	}
+
+	spin_lock_irqsave(&wsheap_live_lock, irq);
+	list_add_tail(&heap->live, &wsheap_live);
+	spin_unlock_irqrestore(&wsheap_live_lock, irq);
+	return heap;
 }
 
 /**
@@ -1127,57 +1550,19 @@ struct wsheap *wsheap_create(size_t max_size, size_t trim_size,
 			     const struct wsheap_args *args)
 {
 	static const struct wsheap_args defaults;
-	struct wsheap_chunk *chunk;
 	struct wsheap *heap;
-	unsigned long irq;
-	size_t initial;
+	const char *name;
 
 	if (!args)
 		args = &defaults;
 	if (!wsheap_args_valid(args))
 		return ERR_PTR(-EINVAL);
-
-	heap = wsheap_alloc_object(args);
-	if (!heap)
+	name = wsheap_copy_name(args);
+	if (!name)
 		return ERR_PTR(-ENOMEM);
-	heap->max_size = max_size;
-	heap->trim_size = trim_size;
-	heap->flags = args->flags;
-	heap->chunk_gfp = args->chunk_gfp;
-	heap->node = args->flags & WSHEAP_NODE ? args->node : NUMA_NO_NODE;
-	spin_lock_init(&heap->lock);
-	INIT_LIST_HEAD(&heap->live);
-	if (heap->flags & WSHEAP_SERIALIZE ||
-	    wsheap_grain(heap) > WSHEAP_MIN_ALIGN)
-		heap->flags |= WSHEAP_LONG;
-	heap->name = wsheap_copy_name(args);
-	if (!heap->name) {
-		kfree(heap);
-		return ERR_PTR(-ENOMEM);
-	}
-
-	initial = args->initial_size;
-	if (initial > wsheap_largest_block(heap)) {
-		wsheap_destroy(heap);
-		return ERR_PTR(-EOVERFLOW);
-	}
-	if (initial) {
-		initial = chunk_start_max(heap) +
-			  ALIGN(initial, wsheap_grain(heap));
-		chunk = chunk_obtain(heap, initial, false, GFP_KERNEL);
-		if (!chunk) {
-			wsheap_destroy(heap);
-			return ERR_PTR(-ENOMEM);
-		}
-		irq = wsheap_enter(heap);
-		wsheap_keep(heap, chunk);
-		wsheap_open_first(heap);
-		wsheap_leave(heap, irq);
-	}
-
-	spin_lock(&wsheap_live_lock);
-	list_add_tail(&heap->live, &wsheap_live);
-	spin_unlock(&wsheap_live_lock);
+	heap = wsheap_new(max_size, trim_size, args, name, 0, GFP_KERNEL);
+	if (IS_ERR(heap))
+		kfree_const(name);
 	return heap;
 }
 EXPORT_SYMBOL_NS_GPL(wsheap_create, WSHEAP_NS);
@@ -1193,20 +1578,15 @@ EXPORT_SYMBOL_NS_GPL(wsheap_create, WSHEAP_NS);
  */
 void wsheap_destroy(struct wsheap *heap)
 {
+	bool deferred;
+
 	if (IS_ERR_OR_NULL(heap))
 		return;
 	might_sleep();
-
-	spin_lock(&wsheap_live_lock);
-	list_del(&heap->live);
-	spin_unlock(&wsheap_live_lock);
-
-	chunk_release_all(heap->used, true);
-	chunk_release_all(heap->kept, true);
-	if (heap->flags & WSHEAP_DEFERRED)
+	deferred = heap->flags & WSHEAP_DEFERRED;
+	wsheap_release(heap, true);
+	if (deferred)
 		flush_work(&wsheap_deferred_work);
-	kfree_const(heap->name);
-	kfree(heap);
 }
 EXPORT_SYMBOL_NS_GPL(wsheap_destroy, WSHEAP_NS);
 
@@ -1242,20 +1622,33 @@ struct wsheap *devm_wsheap_create(struct device *dev, size_t max_size,
 }
 EXPORT_SYMBOL_NS_GPL(devm_wsheap_create, WSHEAP_NS);
 
+#include "wsheap_pool.c"
+
+static struct shrinker *wsheap_shrinker;
+
 static int __init wsheap_init(void)
 {
 	wsheap_wq = alloc_workqueue("wsheap", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
-	return wsheap_wq ? 0 : -ENOMEM;
+	if (!wsheap_wq)
+		return -ENOMEM;
+	wsheap_shrinker = wsheap_start_shrinker(wsheap_shrink_count,
+						wsheap_shrink_scan);
+	if (!wsheap_shrinker) {
+		destroy_workqueue(wsheap_wq);
+		return -ENOMEM;
+	}
+	return 0;
 }
 
 static void __exit wsheap_exit(void)
 {
 	struct wsheap *heap;
 
+	wsheap_stop_shrinker(wsheap_shrinker);
 	/* Nobody can call any more: the modules that could are gone. */
 	list_for_each_entry(heap, &wsheap_live, live)
 		pr_err("heap %s was never destroyed: %zu bytes asked for, %zu held, left alone\n",
-		       heap->name, heap->requested, heap->actual);
+		       heap->name, heap->max_size - heap->left, heap->actual);
 	destroy_workqueue(wsheap_wq);
 }
 

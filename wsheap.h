@@ -17,6 +17,7 @@
 #include <linux/err.h>
 #include <linux/gfp.h>
 #include <linux/list.h>
+#include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/overflow.h>
 #include <linux/sched/mm.h>
@@ -27,6 +28,7 @@
 
 struct device;
 struct wsheap_chunk;
+struct wsheap_pool;
 
 /* No limit to what a heap's blocks add up to: a max_size. */
 #define WSHEAP_UNLIMITED	SIZE_MAX
@@ -53,14 +55,17 @@ struct wsheap_chunk;
 #define WSHEAP_SERIALIZE	BIT(8)	/* safe for concurrent callers */
 #define WSHEAP_NODE		BIT(9)	/* memory preferably from args->node */
 #define WSHEAP_CONTIG		BIT(10)	/* physically contiguous, fit for DMA */
+#define WSHEAP_ADAPTIVE		BIT(11)	/* keeps what recent messages needed */
 
 /**
  * struct wsheap_args - what a heap may be told at its creation
- * @flags: WSHEAP_SERIALIZE, WSHEAP_NODE, WSHEAP_CONTIG, or 0.
+ * @flags: WSHEAP_SERIALIZE, WSHEAP_NODE, WSHEAP_CONTIG, WSHEAP_ADAPTIVE, or 0.
  * @name: the class under which the heap is counted and reported; copied.
  *	NULL stands for "wsheap".
- * @initial_size: bytes of blocks that the heap is to hold memory for from the
- *	start; 0 takes none before the first block.
+ * @initial_size: bytes of blocks, each rounded up to 8 and what alignment
+ *	skips counted, that the heap is to hold memory for from the start, and
+ *	after a reset if the trim size covers that; 0 takes none before the first
+ *	block.
  * @chunk_gfp: added to the gfp of every call that has to obtain memory:
  *	__GFP_ACCOUNT, __GFP_DMA, __GFP_DMA32 and modifiers of warning and
  *	retrying.
@@ -114,6 +119,9 @@ enum wsheap_property_id {
  * The picture that goes with it is at the head of wsheap.c.
  */
 struct wsheap {
+	spinlock_t lock;		/* taken only with WSHEAP_SERIALIZE */
+	u32 flags;
+
 	/*
 	 * The short path. A block goes from @cursor if it ends at or before
 	 * @limit, which is the nearest of what ends the open chunk's ready
@@ -122,21 +130,21 @@ struct wsheap {
 	 */
 	char *cursor;
 	char *limit;
-	size_t requested;
-
-	/* The long path. */
-	size_t max_size;
+	size_t left;			/* of the quota, in bytes as asked */
+	u32 slack;			/* what alignment may take elsewhere */
+	u32 peak;			/* what one chunk is to give */
 	struct wsheap_chunk *open;	/* where blocks come from */
-	struct wsheap_chunk *spare;	/* the other chunk with room */
-	struct wsheap_chunk *used;	/* all with blocks, newest first */
-	spinlock_t lock;		/* taken only with WSHEAP_SERIALIZE */
-	u32 flags;
+	size_t max_size;
 
-	/* Growth and reset. */
+	/* Growth, and a reset of several chunks. */
+	struct wsheap_chunk *used;	/* all with blocks, newest first */
+	union {
+		struct wsheap_chunk *spare;	/* the other chunk with room */
+		struct wsheap *next_idle;	/* in a pool */
+	};
 	struct wsheap_chunk *kept;	/* without blocks, in order of use */
 	size_t actual;
 	size_t trim_size;
-	size_t fold;			/* see wsheap_fold_size() */
 	gfp_t chunk_gfp;
 	short node;
 	u8 doublings;			/* of CHUNK_FIRST, since the reset */
@@ -154,6 +162,10 @@ void wsheap_destroy(struct wsheap *heap);
 int wsheap_get_property(const struct wsheap *heap, enum wsheap_property_id id,
 			void *value, size_t value_size);
 
+void *__wsheap_alloc_open(struct wsheap *heap, size_t size)
+	__alloc_size(2) __malloc;
+void *__wsheap_alloc_open_aligned(struct wsheap *heap, size_t size,
+				  size_t align) __alloc_size(2) __malloc;
 void *__wsheap_alloc(struct wsheap *heap, size_t size, size_t align, gfp_t gfp,
 		     struct wsheap_error *err) __alloc_size(2) __malloc;
 void *wsheap_memdup(struct wsheap *heap, const void *src, size_t len,
@@ -165,6 +177,14 @@ __printf(3, 4) char *wsheap_asprintf(struct wsheap *heap, gfp_t gfp,
 				     const char *fmt, ...) __malloc;
 __printf(3, 0) char *wsheap_vasprintf(struct wsheap *heap, gfp_t gfp,
 				      const char *fmt, va_list ap) __malloc;
+
+struct wsheap_pool *wsheap_pool_create(size_t max_size, size_t trim_size,
+				       const struct wsheap_args *args,
+				       unsigned int reserve,
+				       unsigned int max_idle);
+struct wsheap *wsheap_pool_alloc(struct wsheap_pool *pool, gfp_t gfp);
+void wsheap_pool_free(struct wsheap_pool *pool, struct wsheap *heap);
+void wsheap_pool_destroy(struct wsheap_pool *pool);
 
 #ifdef DEFINE_FREE	/* where <linux/cleanup.h> exists, spinlock.h has it */
 /* struct wsheap *heap __free(wsheap) = wsheap_create(...); */
@@ -179,20 +199,28 @@ DEFINE_FREE(wsheap, struct wsheap *, wsheap_destroy(_T))
 	((__force gfp_t)(GFP_ZONEMASK | __GFP_NOFAIL | ~__GFP_BITS_MASK))
 
 /*
- * The short path. @size rounded up wraps to 0 near SIZE_MAX, and 0 less one is
- * larger than any room: an empty block, an absurd one, a full chunk and a heap
- * without a short path all fail the one comparison.
+ * The short path. The end of an empty block, or of one so large that the sum
+ * wraps, is not beyond its start; that of any other where the heap has no short
+ * path is beyond NULL. Nothing wraps for a size known to be small, nor for an
+ * alignment, which is a constant up to PAGE_SIZE.
  */
 static __always_inline bool wsheap_bump(struct wsheap *heap, size_t size,
-					void **block)
+					size_t align, void **block)
 {
-	size_t rounded = ALIGN(size, WSHEAP_MIN_ALIGN);
-	char *p = heap->cursor;
+	char *cursor = heap->cursor;
+	/* The compiler does not know that the cursor is aligned already. */
+	char *p = align > WSHEAP_MIN_ALIGN ? PTR_ALIGN(cursor, align) : cursor;
+	char *end = p + ALIGN(size, WSHEAP_MIN_ALIGN);
+	bool small = __builtin_constant_p(size) && size && size <= PAGE_SIZE;
 
-	if (unlikely(rounded - 1 >= (size_t)(heap->limit - p)))
+	/* In this order, the second is spared where there is no short path. */
+	if (unlikely(end > heap->limit) || (!small && unlikely(end <= p)))
 		return false;
-	heap->cursor = p + rounded;
-	heap->requested += size;
+	/* Elsewhere the alignment may take more. */
+	if (align > WSHEAP_MIN_ALIGN)
+		heap->slack += align - WSHEAP_MIN_ALIGN - (p - cursor);
+	heap->cursor = end;
+	heap->left -= size;
 	*block = p;
 	return true;
 }
@@ -205,6 +233,30 @@ static __always_inline void wsheap_might_alloc(gfp_t gfp)
 {
 	if (IS_ENABLED(CONFIG_DEBUG_ATOMIC_SLEEP) || IS_ENABLED(CONFIG_LOCKDEP))
 		might_alloc(gfp);
+}
+
+static __always_inline void *wsheap_alloc_inline(struct wsheap *heap,
+						 size_t size, size_t align,
+						 gfp_t gfp,
+						 struct wsheap_error *err)
+{
+	void *block;
+
+	wsheap_might_alloc(gfp);
+	if (unlikely(gfp & WSHEAP_GFP_REFUSED))
+		return __wsheap_alloc(heap, size, align, gfp, err);
+	if (unlikely(!wsheap_bump(heap, size, align, &block))) {
+		if (align <= WSHEAP_MIN_ALIGN)
+			block = __wsheap_alloc_open(heap, size);
+		else
+			block = __wsheap_alloc_open_aligned(heap, size, align);
+		if (unlikely(!block))
+			return __wsheap_alloc(heap, size, align, gfp, err);
+	}
+	/* With init_on_alloc, what lies below the limit is clear already. */
+	if ((gfp & __GFP_ZERO) && !want_init_on_alloc(0))
+		memset(block, 0, size);
+	return block;
 }
 
 /**
@@ -230,16 +282,7 @@ static __always_inline void *wsheap_alloc_err(struct wsheap *heap, size_t size,
 					      gfp_t gfp,
 					      struct wsheap_error *err)
 {
-	void *block;
-
-	wsheap_might_alloc(gfp);
-	if (unlikely(gfp & WSHEAP_GFP_REFUSED) ||
-	    unlikely(!wsheap_bump(heap, size, &block)))
-		return __wsheap_alloc(heap, size, WSHEAP_MIN_ALIGN, gfp, err);
-	/* With init_on_alloc, what lies below the limit is clear already. */
-	if ((gfp & __GFP_ZERO) && !want_init_on_alloc(0))
-		memset(block, 0, size);
-	return block;
+	return wsheap_alloc_inline(heap, size, WSHEAP_MIN_ALIGN, gfp, err);
 }
 
 /**
@@ -330,6 +373,11 @@ static __always_inline void *wsheap_alloc_aligned(struct wsheap *heap,
 						  size_t size, size_t align,
 						  gfp_t gfp)
 {
+	if (__builtin_constant_p(align) && is_power_of_2(align) &&
+	    align <= PAGE_SIZE)
+		return wsheap_alloc_inline(heap, size,
+					   max_t(size_t, align, WSHEAP_MIN_ALIGN),
+					   gfp, NULL);
 	return __wsheap_alloc(heap, size, align, gfp, NULL);
 }
 

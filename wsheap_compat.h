@@ -32,6 +32,70 @@
 #define KUNIT_STATIC_STUB_REDIRECT(...) do { } while (0)
 #endif
 
+/* From 6.7 on a shrinker is the kernel's to allocate. */
+#include <linux/shrinker.h>
+
+typedef unsigned long (*wsheap_shrink_t)(struct shrinker *shrinker,
+					 struct shrink_control *sc);
+
+#if LINUX_VERSION_MAJOR > 6 || LINUX_VERSION_PATCHLEVEL > 6
+static inline struct shrinker *wsheap_start_shrinker(wsheap_shrink_t count,
+						     wsheap_shrink_t scan)
+{
+	struct shrinker *shrinker = shrinker_alloc(0, "wsheap");
+
+	if (shrinker) {
+		shrinker->count_objects = count;
+		shrinker->scan_objects = scan;
+		shrinker_register(shrinker);
+	}
+	return shrinker;
+}
+
+static inline void wsheap_stop_shrinker(struct shrinker *shrinker)
+{
+	shrinker_free(shrinker);
+}
+#else
+static inline struct shrinker *wsheap_start_shrinker(wsheap_shrink_t count,
+						     wsheap_shrink_t scan)
+{
+	static struct shrinker shrinker;
+
+	shrinker.count_objects = count;
+	shrinker.scan_objects = scan;
+	shrinker.seeks = DEFAULT_SEEKS;
+	return register_shrinker(&shrinker, "wsheap") ? NULL : &shrinker;
+}
+
+static inline void wsheap_stop_shrinker(struct shrinker *shrinker)
+{
+	unregister_shrinker(shrinker);
+}
+#endif
+
 #endif /* WSHEAP_IMPLEMENTATION */
+
+#ifdef WSHEAP_BENCHMARK
+
+/* From 6.6 on a cache can refuse to be merged with others of its size. */
+#ifndef SLAB_NO_MERGE
+#define SLAB_NO_MERGE	0
+#endif
+
+/* From 6.9 on this is the kernel's. */
+#if LINUX_VERSION_MAJOR == 6 && LINUX_VERSION_PATCHLEVEL < 9
+#include <linux/gfp.h>
+#include <linux/mm.h>
+
+static inline void page_frag_cache_drain(struct page_frag_cache *nc)
+{
+	if (nc->va)
+		__page_frag_cache_drain(virt_to_head_page(nc->va),
+					nc->pagecnt_bias);
+}
+#endif
+
+#endif /* WSHEAP_BENCHMARK */
 
 #endif /* _WSHEAP_COMPAT_H */

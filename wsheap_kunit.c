@@ -55,7 +55,8 @@ static unsigned int count_chunks(const struct wsheap *heap)
 /* What must hold of every heap between calls. */
 static void check_heap(struct kunit *test, struct wsheap *heap)
 {
-	bool open = !heap->open, spare = !heap->spare;
+	bool open = heap->open == NO_CHUNK;
+	bool spare = heap->spare == NO_CHUNK;
 	const struct wsheap_chunk *chunk;
 	size_t actual = 0;
 
@@ -66,7 +67,9 @@ static void check_heap(struct kunit *test, struct wsheap *heap)
 			used = heap->cursor - (char *)chunk->mem;
 		KUNIT_ASSERT_GE(test, used, chunk_start(heap, chunk));
 		KUNIT_ASSERT_LE(test, used, chunk->clean);
-		KUNIT_ASSERT_LE(test, chunk->clean, chunk->size);
+		KUNIT_ASSERT_LE(test, chunk->clean, chunk->gap);
+		KUNIT_ASSERT_LE(test, chunk->gap, chunk->gap_end);
+		KUNIT_ASSERT_LE(test, chunk->gap_end, chunk->size);
 		actual += chunk_actual(chunk);
 		open |= chunk == heap->open;
 		spare |= chunk == heap->spare;
@@ -79,8 +82,16 @@ static void check_heap(struct kunit *test, struct wsheap *heap)
 	KUNIT_ASSERT_LE(test, requested_of(heap), heap->max_size);
 	KUNIT_ASSERT_TRUE(test, open);
 	KUNIT_ASSERT_TRUE(test, spare);
-	KUNIT_ASSERT_TRUE(test, !heap->spare || heap->spare != heap->open);
-	if (heap->flags & (WSHEAP_LONG | WSHEAP_SERIALIZE) || !heap->open) {
+	if (heap->spare != NO_CHUNK)
+		KUNIT_ASSERT_PTR_NE(test, heap->spare, heap->open);
+	KUNIT_ASSERT_EQ(test, wsheap_no_chunk.used, 0);
+	if (heap->flags & WSHEAP_FIRST) {
+		KUNIT_ASSERT_PTR_EQ(test, heap->used, heap->open);
+		KUNIT_ASSERT_NULL(test, heap->used->next);
+		KUNIT_ASSERT_FALSE(test, chunk_is_apart(heap->used));
+	}
+	if (heap->flags & (WSHEAP_LONG | WSHEAP_SERIALIZE) ||
+	    heap->open == NO_CHUNK) {
 		KUNIT_ASSERT_NULL(test, heap->cursor);
 		KUNIT_ASSERT_NULL(test, heap->limit);
 	}
@@ -171,7 +182,7 @@ static void refuses_bad_args(struct kunit *test)
 {
 	static const struct wsheap_args bad[] = {
 		{ .flags = BIT(0) },		/* a private heap's option */
-		{ .flags = BIT(11) },
+		{ .flags = BIT(12) },
 		{ .flags = BIT(24) },		/* one of our own */
 		{ .flags = BIT(30) },
 		{ .flags = BIT(31) },
@@ -911,6 +922,28 @@ static size_t random_size(struct rnd_state *rnd, size_t largest)
 	return 1 + (prandom_u32_state(rnd) & ((1u << bits) - 1)) % largest;
 }
 
+/* Every other alignment is one that the compiler knows. */
+static void *take_aligned(struct wsheap *heap, size_t size, size_t align,
+			  gfp_t gfp)
+{
+	switch (align) {
+	case 4:
+		return wsheap_alloc_aligned(heap, size, 4, gfp);
+	case 16:
+		return wsheap_alloc_aligned(heap, size, 16, gfp);
+	case 64:
+		return wsheap_alloc_aligned(heap, size, 64, gfp);
+	case 256:
+		return wsheap_alloc_aligned(heap, size, 256, gfp);
+	case 1024:
+		return wsheap_alloc_aligned(heap, size, 1024, gfp);
+	case 4096:
+		return wsheap_alloc_aligned(heap, size, 4096, gfp);
+	default:
+		return wsheap_alloc_aligned(heap, size, align, gfp);
+	}
+}
+
 static bool run_message(struct wsheap *heap, const struct shape *shape,
 			size_t *rounded)
 {
@@ -927,7 +960,7 @@ static bool run_message(struct wsheap *heap, const struct shape *shape,
 		if (shape->aligned &&
 		    prandom_u32_state(&rnd) % shape->aligned == 0) {
 			align = 1u << prandom_u32_state(&rnd) % shape->align_bits;
-			p = wsheap_alloc_aligned(heap, size, align, shape->gfp);
+			p = take_aligned(heap, size, align, shape->gfp);
 			align = max_t(size_t, align, 8);
 		} else {
 			p = wsheap_alloc(heap, size, shape->gfp);
@@ -1780,9 +1813,9 @@ static struct wsheap_chunk *failing_header(const struct wsheap *heap, gfp_t gfp)
 	return fails_now() ? NULL : kmem_cache_alloc(header_cache, gfp);
 }
 
-static struct wsheap *failing_object(const struct wsheap_args *args)
+static struct wsheap *failing_object(const struct wsheap_args *args, gfp_t gfp)
 {
-	return fails_now() ? NULL : kzalloc(sizeof(struct wsheap), GFP_KERNEL);
+	return fails_now() ? NULL : kzalloc(sizeof(struct wsheap), gfp);
 }
 
 static const char *failing_name(const struct wsheap_args *args)
@@ -1918,8 +1951,8 @@ static void *interfering_backing(const struct wsheap *heap, size_t size, gfp_t g
 
 	if (!has_interfered) {
 		has_interfered = true;
-		(void)wsheap_alloc(shared, quota_goes ? shared->max_size -
-				   shared->requested : 40, GFP_KERNEL);
+		(void)wsheap_alloc(shared, quota_goes ? shared->left : 40,
+				   GFP_KERNEL);
 	}
 	return count_backing(heap, size, gfp);
 }
@@ -1956,6 +1989,39 @@ static void memory_that_was_not_needed_goes_back(struct kunit *test)
 	destroy_checked(test, heap);
 }
 
+static void *resetting_backing(const struct wsheap *heap, size_t size, gfp_t gfp)
+{
+	if (!has_interfered) {
+		has_interfered = true;
+		wsheap_reset((struct wsheap *)heap);
+	}
+	return count_backing(heap, size, gfp);
+}
+
+static void reset_while_another_obtains_memory_still_trims(struct kunit *test)
+{
+	struct wsheap_args args = { .flags = WSHEAP_SERIALIZE };
+	struct wsheap *heap = test_heap_args(test, WSHEAP_UNLIMITED, 2500, &args);
+	int i;
+
+	for (i = 0; i < 4; i++)
+		KUNIT_ASSERT_NOT_NULL(test, wsheap_alloc(heap, 400, GFP_KERNEL));
+	wsheap_reset(heap);
+	KUNIT_ASSERT_TRUE(test, heap->flags & WSHEAP_FOLD);
+	kunit_activate_static_stub(test, backing_alloc, resetting_backing);
+	has_interfered = false;
+	KUNIT_ASSERT_NOT_NULL(test, wsheap_alloc(heap, 8, GFP_KERNEL));
+	KUNIT_EXPECT_TRUE(test, has_interfered);
+	kunit_deactivate_static_stub(test, backing_alloc);
+	for (i = 0; i < 3; i++) {
+		check_heap(test, heap);
+		wsheap_reset(heap);
+		KUNIT_EXPECT_LE(test, actual_of(heap), 2500);
+		KUNIT_ASSERT_NOT_NULL(test, wsheap_alloc(heap, 8, GFP_KERNEL));
+	}
+	destroy_checked(test, heap);
+}
+
 static void failed_device_registration_destroys_the_heap(struct kunit *test)
 {
 	unsigned int live = count_live();
@@ -1970,6 +2036,641 @@ static void failed_device_registration_destroys_the_heap(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, count_live(), live);
 }
 #endif
+
+/*
+ * Alignment known to the compiler, which takes the short path.
+ */
+
+static bool aligned_message(struct wsheap *heap, size_t size)
+{
+	char *a = wsheap_alloc_aligned(heap, size, 16, GFP_KERNEL);
+	char *b = wsheap_alloc_aligned(heap, 1, 64, GFP_KERNEL);
+	char *c = wsheap_alloc(heap, 3, GFP_KERNEL);
+	char *d = wsheap_alloc_aligned(heap, 100, PAGE_SIZE, GFP_KERNEL);
+	char *e = wsheap_alloc_aligned(heap, 5, 2, GFP_KERNEL);
+	char *f = wsheap_alloc_aligned(heap, 0, 64, GFP_KERNEL);
+
+	return a && b && c && d && e && f &&
+	       IS_ALIGNED((unsigned long)a, 16) && b >= a + size &&
+	       IS_ALIGNED((unsigned long)b, 64) && c > b &&
+	       IS_ALIGNED((unsigned long)d, PAGE_SIZE) &&
+	       IS_ALIGNED((unsigned long)e, 8) &&
+	       (size_t)d + 100 > 100 && e != c;
+}
+
+static void constant_alignment_is_kept(struct kunit *test)
+{
+	struct wsheap *heap = flags_heap(test, WSHEAP_UNLIMITED, SZ_1M);
+	size_t size;
+	int i;
+
+	for (i = 0; i < 5; i++) {
+		size_t sum = 0;
+
+		for (size = 0; size < 3000; size += 37) {
+			KUNIT_ASSERT_TRUE(test, aligned_message(heap, size));
+			check_heap(test, heap);
+			sum += size + 1 + 3 + 100 + 5;
+		}
+		KUNIT_EXPECT_EQ(test, requested_of(heap), sum);
+		wsheap_reset(heap);
+		KUNIT_EXPECT_EQ(test, heap->slack, 0);
+	}
+	KUNIT_EXPECT_NULL(test, wsheap_alloc_aligned(heap, SIZE_MAX - 6, 64, GFP_KERNEL));
+	KUNIT_EXPECT_NULL(test, wsheap_alloc_aligned(heap, SIZE_MAX, 64, GFP_KERNEL));
+	KUNIT_EXPECT_NULL(test, wsheap_alloc_aligned(heap, 8, 48, GFP_KERNEL));
+	KUNIT_EXPECT_NULL(test, wsheap_alloc_aligned(heap, 8, 8192, GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, requested_of(heap), 0);
+	destroy_checked(test, heap);
+}
+
+static void quota_holds_on_the_short_path_with_alignment(struct kunit *test)
+{
+	struct wsheap *heap = test_heap(test, 1000, 4096);
+	unsigned int n, round;
+
+	for (round = 0; round < 3; round++) {
+		for (n = 0; wsheap_alloc_aligned(heap, 24, 64, GFP_KERNEL); n++)
+			;
+		KUNIT_EXPECT_EQ(test, n, 41);
+		KUNIT_EXPECT_NOT_NULL(test, wsheap_alloc_aligned(heap, 16, 16, GFP_KERNEL));
+		KUNIT_EXPECT_NULL(test, wsheap_alloc_aligned(heap, 1, 16, GFP_KERNEL));
+		check_heap(test, heap);
+		wsheap_reset(heap);
+	}
+	destroy_checked(test, heap);
+}
+
+static void take_blocks(struct kunit *test, struct wsheap *heap, int n,
+			size_t size)
+{
+	while (n--)
+		KUNIT_ASSERT_NOT_NULL(test, wsheap_alloc(heap, size, GFP_KERNEL));
+	check_heap(test, heap);
+}
+
+/*
+ * Clearing: what was cleared and not used is not cleared again.
+ */
+
+static void clear_bytes_behind_a_short_message_are_remembered(struct kunit *test)
+{
+	struct wsheap *heap = test_heap(test, WSHEAP_UNLIMITED, SZ_1M);
+	struct wsheap_chunk *chunk;
+	char *p;
+	int i;
+
+	if (want_init_on_free() || !want_init_on_alloc(0)) {
+		wsheap_destroy(heap);
+		kunit_skip(test, "needs init_on_alloc=1");
+	}
+	for (i = 0; i < 3; i++) {
+		p = wsheap_alloc(heap, 30000, GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, p);
+		KUNIT_EXPECT_NULL(test, memchr_inv(p, 0, 30000));
+		memset(p, 0xee, 30000);
+		KUNIT_ASSERT_NOT_NULL(test, wsheap_alloc(heap, 8, GFP_KERNEL));
+		wsheap_reset(heap);
+	}
+	KUNIT_ASSERT_EQ(test, count_chunks(heap), 1);
+	chunk = heap->used;
+	/* a stretch is cleared, little of it used */
+	for (i = 0; i < 3; i++) {
+		p = wsheap_alloc(heap, 100, GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, p);
+		KUNIT_EXPECT_NULL(test, memchr_inv(p, 0, 100));
+		memset(p, 0xee, 100);
+		check_heap(test, heap);
+		wsheap_reset(heap);
+		KUNIT_EXPECT_EQ(test, chunk->gap,
+				chunk_start(heap, chunk) + 104);
+		KUNIT_EXPECT_EQ(test, chunk->gap_end,
+				chunk_start(heap, chunk) + CLEAR_STRETCH);
+		check_heap(test, heap);
+	}
+	/* of two clear parts the larger one is remembered */
+	take_blocks(test, heap, 9, 1000);
+	wsheap_reset(heap);
+	KUNIT_EXPECT_EQ(test, chunk->gap, chunk_start(heap, chunk) + 9000);
+	take_blocks(test, heap, 7, 1000);
+	wsheap_reset(heap);
+	KUNIT_EXPECT_EQ(test, chunk->gap, chunk_start(heap, chunk) + 9000);
+	check_heap(test, heap);
+	/* a block over dirty, clear and dirty bytes */
+	p = wsheap_alloc(heap, 20000, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	KUNIT_EXPECT_NULL(test, memchr_inv(p, 0, 20000));
+	check_heap(test, heap);
+	destroy_checked(test, heap);
+}
+
+/*
+ * Retention that adapts.
+ */
+
+static struct wsheap *adaptive_heap(struct kunit *test, size_t trim)
+{
+	struct wsheap_args args = { .flags = WSHEAP_ADAPTIVE };
+
+	return test_heap_args(test, WSHEAP_UNLIMITED, trim, &args);
+}
+
+static void adaptive_heap_forgets_a_huge_message(struct kunit *test)
+{
+	static const int huge[] = { 1, 2, 30 };
+	int i, j;
+
+	for (i = 0; i < ARRAY_SIZE(huge); i++) {
+		struct wsheap *heap = adaptive_heap(test, WSHEAP_UNLIMITED);
+
+		for (j = 0; j < huge[i]; j++) {
+			wsheap_reset(heap);
+			take_blocks(test, heap, 1000, 1000);
+		}
+		wsheap_reset(heap);
+		KUNIT_EXPECT_GE(test, actual_of(heap), 1000000);
+		/* 7/8 to the power of 50 is less than 1/512 */
+		for (j = 0; j < 50; j++) {
+			take_blocks(test, heap, 20, 100);
+			wsheap_reset(heap);
+			check_heap(test, heap);
+		}
+		take_blocks(test, heap, 20, 100);
+		KUNIT_EXPECT_LE(test, actual_of(heap),
+				WSHEAP_BOUND_FACTOR * 2100 + WSHEAP_BOUND_CONSTANT);
+		destroy_checked(test, heap);
+	}
+}
+
+static void adaptive_heap_has_what_the_usual_message_needs(struct kunit *test)
+{
+#ifdef kunit_activate_static_stub
+	struct wsheap *heap = adaptive_heap(test, WSHEAP_UNLIMITED);
+	int i, round;
+
+	kunit_activate_static_stub(test, backing_alloc, count_backing);
+	for (i = 0; i < 5; i++) {
+		take_blocks(test, heap, 20, 100);
+		wsheap_reset(heap);
+	}
+	for (round = 0; round < 3; round++) {
+		take_blocks(test, heap, 1000, 1000);
+		wsheap_reset(heap);
+		obtained = 0;
+		for (i = 0; i < 100; i++) {
+			take_blocks(test, heap, 20, 100);
+			wsheap_reset(heap);
+		}
+		KUNIT_EXPECT_EQ(test, obtained, 0);
+	}
+	destroy_checked(test, heap);
+
+	/* large ones come back, and a single small one among them */
+	heap = adaptive_heap(test, WSHEAP_UNLIMITED);
+	for (i = 0; i < 20; i++) {
+		take_blocks(test, heap, i < 5 || i == 15 ? 7 : 1, 1000);
+		wsheap_reset(heap);
+	}
+	obtained = 0;
+	for (i = 0; i < 5; i++) {
+		take_blocks(test, heap, 7, 1000);
+		wsheap_reset(heap);
+	}
+	KUNIT_EXPECT_EQ(test, obtained, 0);
+	destroy_checked(test, heap);
+#else
+	kunit_skip(test, "no static stubs in this kernel");
+#endif
+}
+
+static void adaptive_heap_knows_a_message_from_the_third_on(struct kunit *test)
+{
+#ifdef kunit_activate_static_stub
+	unsigned int one_chunk = 0;
+	struct rnd_state rnd;
+	int i, j;
+
+	kunit_activate_static_stub(test, backing_alloc, count_backing);
+	prandom_seed_state(&rnd, SEED + 7);
+	for (i = 0; i < 200; i++) {
+		struct wsheap *heap = adaptive_heap(test, WSHEAP_UNLIMITED);
+		struct shape shape;
+		size_t rounded;
+
+		random_shape(&rnd, &shape);
+		for (j = 1; j <= 8; j++) {
+			size_t left = actual_of(heap);
+
+			obtained = 0;
+			KUNIT_ASSERT_TRUE(test, run_message(heap, &shape, &rounded));
+			check_heap(test, heap);
+			if (j >= 3)
+				KUNIT_ASSERT_EQ_MSG(test, obtained, 0,
+						    "shape %d, message %d", i, j);
+			KUNIT_ASSERT_LE(test, actual_of(heap),
+					WSHEAP_BOUND_FACTOR * rounded +
+					WSHEAP_BOUND_CONSTANT + 2 * left);
+			wsheap_reset(heap);
+		}
+		one_chunk += count_chunks(heap) == 1;
+		destroy_checked(test, heap);
+	}
+	KUNIT_EXPECT_GT(test, one_chunk, 100);
+#else
+	kunit_skip(test, "no static stubs in this kernel");
+#endif
+}
+
+static void adaptive_heap_keeps_no_more_than_the_trim_size(struct kunit *test)
+{
+	struct rnd_state rnd;
+	int i, j;
+
+	prandom_seed_state(&rnd, SEED + 8);
+	for (i = 0; i < 100; i++) {
+		size_t trim = random_size(&rnd, 200000);
+		struct wsheap *heap = adaptive_heap(test, trim);
+
+		for (j = 0; j < 30; j++) {
+			struct shape shape;
+			size_t rounded, left = actual_of(heap);
+
+			random_shape(&rnd, &shape);
+			KUNIT_ASSERT_TRUE(test, run_message(heap, &shape, &rounded));
+			KUNIT_ASSERT_LE(test, actual_of(heap),
+					WSHEAP_BOUND_FACTOR * rounded +
+					WSHEAP_BOUND_CONSTANT + 2 * left);
+			wsheap_reset(heap);
+			check_heap(test, heap);
+			KUNIT_ASSERT_LE(test, actual_of(heap), trim);
+		}
+		destroy_checked(test, heap);
+	}
+}
+
+/*
+ * Pools.
+ */
+
+static struct wsheap_pool *test_pool(struct kunit *test, size_t initial_size,
+				     unsigned int reserve, unsigned int max_idle)
+{
+	struct wsheap_args args = { .name = "pooled", .initial_size = initial_size };
+	struct wsheap_pool *pool = wsheap_pool_create(SZ_64K, SZ_16K, &args,
+						      reserve, max_idle);
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, pool);
+	return pool;
+}
+
+static void pool_heap_is_as_a_new_one(struct kunit *test)
+{
+	struct wsheap_pool *pool = test_pool(test, 0, 0, 0);
+	unsigned int i, live = count_live();
+
+	for (i = 0; i < 10; i++) {
+		struct wsheap *heap = wsheap_pool_alloc(pool, GFP_KERNEL);
+
+		KUNIT_ASSERT_NOT_NULL(test, heap);
+		check_heap(test, heap);
+		KUNIT_EXPECT_EQ(test, count_live(), live + 1);
+		KUNIT_EXPECT_EQ(test, requested_of(heap), 0);
+		KUNIT_EXPECT_EQ(test, max_size_of(heap), SZ_64K);
+		KUNIT_EXPECT_EQ(test, trim_size_of(heap), SZ_16K);
+		KUNIT_EXPECT_STREQ(test, heap->name, "pooled");
+		take_blocks(test, heap, 50, 1000);
+		wsheap_pool_free(pool, heap);
+	}
+	wsheap_pool_free(pool, NULL);
+	wsheap_pool_destroy(pool);
+	wsheap_pool_destroy(NULL);
+	wsheap_pool_destroy(ERR_PTR(-ENOMEM));
+	KUNIT_EXPECT_EQ(test, count_live(), live);
+}
+
+static void pool_refuses_bad_args(struct kunit *test)
+{
+	struct wsheap_args args = { .initial_size = 4096 };
+	struct wsheap_args bad = { .flags = BIT(30) };
+	unsigned int live = count_live();
+	struct wsheap_pool *pool;
+
+	KUNIT_EXPECT_EQ(test, PTR_ERR(wsheap_pool_create(1, 1, &bad, 0, 0)), -EINVAL);
+	/* a reset would take the reserve's memory */
+	KUNIT_EXPECT_EQ(test, PTR_ERR(wsheap_pool_create(SZ_64K, 4096, &args, 1, 0)),
+			-EINVAL);
+	KUNIT_EXPECT_EQ(test, PTR_ERR(wsheap_pool_create(SZ_64K, 0, &args, 4, 0)),
+			-EINVAL);
+	/* and takes it, where none was asked for */
+	pool = wsheap_pool_create(SZ_64K, 4096, &args, 0, 0);
+	KUNIT_EXPECT_NOT_ERR_OR_NULL(test, pool);
+	wsheap_pool_destroy(pool);
+	pool = wsheap_pool_create(SZ_64K, SZ_8K, &args, 1, 0);
+	KUNIT_EXPECT_NOT_ERR_OR_NULL(test, pool);
+	wsheap_pool_destroy(pool);
+	args.initial_size = SIZE_MAX;
+	KUNIT_EXPECT_EQ(test, PTR_ERR(wsheap_pool_create(1, SIZE_MAX, &args, 1, 0)),
+			-EOVERFLOW);
+	KUNIT_EXPECT_EQ(test, PTR_ERR(wsheap_pool_create(1, SIZE_MAX, &args, 0, 0)),
+			-EOVERFLOW);
+	KUNIT_EXPECT_EQ(test, count_live(), live);
+}
+
+#define IN_FLIGHT	100
+
+static void idle_heaps_of_a_pool_are_bounded(struct kunit *test)
+{
+	static const unsigned int bounds[] = { 1, 3, 8, 20, 50, 1000 };
+	unsigned int i, j, round, live = count_live();
+	struct wsheap *heaps[IN_FLIGHT];
+
+	for (i = 0; i < ARRAY_SIZE(bounds); i++) {
+		struct wsheap_pool *pool = test_pool(test, 100, 2, bounds[i]);
+
+		for (round = 0; round < 3; round++) {
+			for (j = 0; j < IN_FLIGHT; j++) {
+				heaps[j] = wsheap_pool_alloc(pool, GFP_KERNEL);
+				KUNIT_ASSERT_NOT_NULL(test, heaps[j]);
+				/* nobody else has it */
+				KUNIT_ASSERT_EQ(test, requested_of(heaps[j]), 0);
+				take_blocks(test, heaps[j], 1, 100);
+			}
+			for (j = 0; j < IN_FLIGHT; j++)
+				wsheap_pool_free(pool, heaps[j]);
+			KUNIT_EXPECT_EQ(test, count_live() - live - 2,
+					min_t(unsigned int, bounds[i], IN_FLIGHT));
+		}
+		wsheap_pool_destroy(pool);
+		KUNIT_EXPECT_EQ(test, count_live(), live);
+	}
+}
+
+static void idle_heaps_go_under_pressure_and_no_others(struct kunit *test)
+{
+	struct wsheap_pool *pool = test_pool(test, 1000, 3, 40);
+	struct shrink_control sc = { .nr_to_scan = 5 };
+	unsigned int i, live = count_live() - 3;
+	struct wsheap *heaps[20], *used;
+	unsigned long count;
+	char *p;
+
+	used = wsheap_pool_alloc(pool, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, used);
+	p = wsheap_alloc(used, 5000, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	memset(p, 0x77, 5000);
+	count = wsheap_shrink_count(NULL, &sc);
+	for (i = 0; i < ARRAY_SIZE(heaps); i++) {
+		heaps[i] = wsheap_pool_alloc(pool, GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, heaps[i]);
+		take_blocks(test, heaps[i], 3, 5000);
+	}
+	for (i = 0; i < ARRAY_SIZE(heaps); i++)
+		wsheap_pool_free(pool, heaps[i]);
+	KUNIT_EXPECT_EQ(test, wsheap_shrink_count(NULL, &sc), count + 20);
+	KUNIT_EXPECT_EQ(test, wsheap_shrink_scan(NULL, &sc), 5);
+	KUNIT_EXPECT_EQ(test, count_live(), live + 3 + 1 + 15);
+	sc.nr_to_scan = 100;
+	KUNIT_EXPECT_EQ(test, wsheap_shrink_scan(NULL, &sc), 15);
+	KUNIT_EXPECT_EQ(test, wsheap_shrink_scan(NULL, &sc), SHRINK_STOP);
+	KUNIT_EXPECT_EQ(test, count_live(), live + 3 + 1);
+	KUNIT_EXPECT_NULL(test, memchr_inv(p, 0x77, 5000));
+	check_heap(test, used);
+	wsheap_pool_free(pool, used);
+	wsheap_pool_destroy(pool);
+	KUNIT_EXPECT_EQ(test, count_live(), live);
+}
+
+#ifdef kunit_activate_static_stub
+static void *no_backing(const struct wsheap *heap, size_t size, gfp_t gfp)
+{
+	return NULL;
+}
+
+static struct wsheap *no_object(const struct wsheap_args *args, gfp_t gfp)
+{
+	return NULL;
+}
+
+/* The first so many bytes, from a heap that has them. */
+static void take_reserved(struct kunit *test, struct wsheap *heap, size_t bytes)
+{
+	for (; bytes > 100; bytes -= 40)
+		KUNIT_ASSERT_NOT_NULL(test, wsheap_alloc(heap, 40, GFP_KERNEL));
+	KUNIT_ASSERT_NOT_NULL(test, wsheap_alloc(heap, bytes, GFP_NOWAIT));
+}
+
+static void reserve_serves_when_there_is_no_memory(struct kunit *test)
+{
+	static const size_t initial[] = { 40, 3000, 6000, 12000 };
+	struct wsheap *heaps[4], *others[10];
+	unsigned int i, j, round;
+
+	for (i = 0; i < ARRAY_SIZE(initial); i++) {
+		struct wsheap_pool *pool = test_pool(test, initial[i], 4, 2);
+
+		for (round = 0; round < 5; round++) {
+			/* messages of all sorts have been in all heaps */
+			for (j = 0; j < 10; j++) {
+				others[j] = wsheap_pool_alloc(pool, GFP_KERNEL);
+				KUNIT_ASSERT_NOT_NULL(test, others[j]);
+				take_blocks(test, others[j], 5 * j, 300);
+				take_blocks(test, others[j], round % 3, 12000);
+			}
+			for (j = 0; j < 10; j++)
+				wsheap_pool_free(pool, others[j]);
+
+			kunit_activate_static_stub(test, backing_alloc, no_backing);
+			kunit_activate_static_stub(test, wsheap_alloc_object, no_object);
+			/* two idle ones, and the reserve */
+			for (j = 0; j < 2; j++)
+				others[j] = wsheap_pool_alloc(pool, GFP_NOWAIT);
+			for (j = 0; j < 4; j++) {
+				heaps[j] = wsheap_pool_alloc(pool, j % 2 ? GFP_NOIO :
+							     GFP_ATOMIC);
+				KUNIT_ASSERT_NOT_NULL(test, heaps[j]);
+				take_reserved(test, heaps[j], initial[i]);
+				check_heap(test, heaps[j]);
+			}
+			KUNIT_EXPECT_NULL(test, wsheap_pool_alloc(pool, GFP_NOWAIT));
+			KUNIT_EXPECT_NULL(test, wsheap_pool_alloc(pool, GFP_ATOMIC));
+			/* what comes back goes to the reserve, and is whole */
+			for (j = 0; j < 4; j++)
+				wsheap_pool_free(pool, heaps[j]);
+			KUNIT_EXPECT_EQ(test, pool->reserved, 4);
+			for (j = 0; j < 2; j++)
+				wsheap_pool_free(pool, others[j]);
+			kunit_deactivate_static_stub(test, backing_alloc);
+			kunit_deactivate_static_stub(test, wsheap_alloc_object);
+		}
+		wsheap_pool_destroy(pool);
+	}
+}
+
+static void idle_heaps_of_other_cpus_serve_without_memory(struct kunit *test)
+{
+	struct wsheap_pool *pool = test_pool(test, 0, 0, 20);
+	struct wsheap *heaps[20], *heap;
+	unsigned int i;
+
+	for (i = 0; i < 20; i++)
+		heaps[i] = wsheap_pool_alloc(pool, GFP_KERNEL);
+	for (i = 0; i < 20; i++)
+		wsheap_pool_free(pool, heaps[i]);
+	/* as another CPU would find them: no slots of its own, no new heap */
+	kunit_activate_static_stub(test, wsheap_alloc_object, no_object);
+	for (i = 0; i < 20; i++) {
+		heap = pool_take_any(pool);
+		KUNIT_ASSERT_NOT_NULL(test, heap);
+		kunit_deactivate_static_stub(test, wsheap_alloc_object);
+		take_blocks(test, heap, 10, 500);
+		kunit_activate_static_stub(test, wsheap_alloc_object, no_object);
+		heaps[i] = heap;
+	}
+	KUNIT_EXPECT_NULL(test, wsheap_pool_alloc(pool, GFP_KERNEL));
+	for (i = 0; i < 20; i++)
+		wsheap_pool_free(pool, heaps[i]);
+	kunit_deactivate_static_stub(test, wsheap_alloc_object);
+	wsheap_pool_destroy(pool);
+}
+
+static void large_reserve_is_left_while_there_is_memory(struct kunit *test)
+{
+	/* from vmalloc, and more than kmalloc has */
+	static const size_t initial[] = { 9000, 12000, 20000, 300000,
+					  KMALLOC_MAX_SIZE + 1 };
+	struct wsheap *heaps[4];
+	unsigned int i, j;
+
+	for (i = 0; i < ARRAY_SIZE(initial); i++) {
+		struct wsheap_args args = { .initial_size = initial[i] };
+		size_t trim = PAGE_ALIGN(initial[i] + sizeof(struct wsheap_chunk));
+		struct wsheap_pool *pool;
+
+		pool = wsheap_pool_create(WSHEAP_UNLIMITED, trim, &args, 2, 1);
+		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, pool);
+		for (j = 0; j < 4; j++) {
+			heaps[j] = wsheap_pool_alloc(pool, GFP_KERNEL);
+			KUNIT_ASSERT_NOT_NULL(test, heaps[j]);
+			KUNIT_EXPECT_EQ(test, actual_of(heaps[j]), trim);
+			KUNIT_EXPECT_EQ(test, pool->reserved, 2);
+		}
+		for (j = 0; j < 4; j++)
+			wsheap_pool_free(pool, heaps[j]);
+		wsheap_pool_destroy(pool);
+	}
+}
+
+struct pool_return {
+	struct delayed_work work;
+	struct wsheap_pool *pool;
+	struct wsheap *heap;
+};
+
+static void pool_return_fn(struct work_struct *work)
+{
+	struct pool_return *ret = container_of(to_delayed_work(work),
+					       struct pool_return, work);
+
+	wsheap_pool_free(ret->pool, ret->heap);
+}
+
+static void caller_that_may_sleep_waits_for_a_heap(struct kunit *test)
+{
+	static const unsigned int reserves[] = { 1, 3 };
+	unsigned int i, j, round;
+
+	for (i = 0; i < ARRAY_SIZE(reserves); i++) {
+		struct wsheap_pool *pool = test_pool(test, 100, reserves[i], 0);
+		struct pool_return ret = { .pool = pool };
+		struct wsheap *heaps[3];
+		unsigned long begin;
+
+		INIT_DELAYED_WORK_ONSTACK(&ret.work, pool_return_fn);
+		kunit_activate_static_stub(test, backing_alloc, no_backing);
+		kunit_activate_static_stub(test, wsheap_alloc_object, no_object);
+		for (round = 0; round < 3; round++) {
+			for (j = 0; j < reserves[i]; j++) {
+				heaps[j] = wsheap_pool_alloc(pool, GFP_KERNEL);
+				KUNIT_ASSERT_NOT_NULL(test, heaps[j]);
+			}
+			ret.heap = heaps[0];
+			schedule_delayed_work(&ret.work, HZ / 20);
+			begin = jiffies;
+			heaps[0] = wsheap_pool_alloc(pool, GFP_NOIO);
+			KUNIT_EXPECT_PTR_EQ(test, heaps[0], ret.heap);
+			/* it was woken, and did not just look again */
+			KUNIT_EXPECT_LT(test, jiffies - begin, POOL_WAIT / 2);
+			flush_delayed_work(&ret.work);
+			for (j = 0; j < reserves[i]; j++)
+				wsheap_pool_free(pool, heaps[j]);
+			KUNIT_EXPECT_EQ(test, pool->reserved, reserves[i]);
+		}
+		kunit_deactivate_static_stub(test, backing_alloc);
+		kunit_deactivate_static_stub(test, wsheap_alloc_object);
+		destroy_delayed_work_on_stack(&ret.work);
+		wsheap_pool_destroy(pool);
+	}
+}
+
+static void failed_pool_leaves_nothing(struct kunit *test)
+{
+	unsigned int live = count_live();
+	struct wsheap_args args = { .initial_size = 1000 };
+
+	kunit_activate_static_stub(test, wsheap_alloc_object, failing_object);
+	create_caches(test);
+	for (fail_at = 1; fail_at <= 4; fail_at++) {
+		struct wsheap_pool *pool;
+
+		calls = 0;
+		pool = wsheap_pool_create(SZ_64K, SZ_64K, &args, 3, 0);
+		if (fail_at <= 3)
+			KUNIT_EXPECT_EQ(test, PTR_ERR(pool), -ENOMEM);
+		else
+			KUNIT_EXPECT_NOT_ERR_OR_NULL(test, pool);
+		wsheap_pool_destroy(pool);
+		KUNIT_EXPECT_EQ(test, count_live(), live);
+	}
+	destroy_caches();
+}
+#endif
+
+static void initial_memory_is_there_for_every_message(struct kunit *test)
+{
+#ifdef kunit_activate_static_stub
+	static const size_t initial[] = { 8, 500, 4000, 10000 };
+	struct rnd_state rnd;
+	int i, j, flags;
+
+	prandom_seed_state(&rnd, SEED + 9);
+	for (i = 0; i < 2 * ARRAY_SIZE(initial); i++) {
+		struct wsheap_args args = { .initial_size = initial[i / 2] };
+		struct wsheap *heap;
+
+		flags = i % 2 ? WSHEAP_ADAPTIVE : 0;
+		args.flags = flags;
+		heap = test_heap_args(test, WSHEAP_UNLIMITED, SZ_64K, &args);
+		for (j = 0; j < 40; j++) {
+			struct shape shape;
+			size_t rounded;
+
+			random_shape(&rnd, &shape);
+			KUNIT_ASSERT_TRUE(test, run_message(heap, &shape, &rounded));
+			wsheap_reset(heap);
+			KUNIT_ASSERT_LE(test, actual_of(heap), SZ_64K);
+			kunit_activate_static_stub(test, backing_alloc, no_backing);
+			KUNIT_ASSERT_NOT_NULL(test, wsheap_alloc(heap, initial[i / 2],
+								 GFP_KERNEL));
+			check_heap(test, heap);
+			kunit_deactivate_static_stub(test, backing_alloc);
+		}
+		destroy_checked(test, heap);
+	}
+#else
+	kunit_skip(test, "no static stubs in this kernel");
+#endif
+}
 
 static struct kunit_case wsheap_cases[] = {
 	KUNIT_CASE(takes_nothing_but_the_object_at_creation),
@@ -2029,11 +2730,29 @@ static struct kunit_case wsheap_cases[] = {
 	KUNIT_CASE_PARAM(destroy_waits_for_deferred_memory, flags_gen_params),
 	KUNIT_CASE(destroy_is_allowed_on_the_way_to_freeing_memory),
 	KUNIT_CASE(serialized_heap_serves_several_users_exactly),
+	KUNIT_CASE_PARAM(constant_alignment_is_kept, flags_gen_params),
+	KUNIT_CASE(quota_holds_on_the_short_path_with_alignment),
+	KUNIT_CASE(clear_bytes_behind_a_short_message_are_remembered),
+	KUNIT_CASE(adaptive_heap_forgets_a_huge_message),
+	KUNIT_CASE(adaptive_heap_has_what_the_usual_message_needs),
+	KUNIT_CASE(adaptive_heap_knows_a_message_from_the_third_on),
+	KUNIT_CASE(adaptive_heap_keeps_no_more_than_the_trim_size),
+	KUNIT_CASE(initial_memory_is_there_for_every_message),
+	KUNIT_CASE(pool_heap_is_as_a_new_one),
+	KUNIT_CASE(pool_refuses_bad_args),
+	KUNIT_CASE(idle_heaps_of_a_pool_are_bounded),
+	KUNIT_CASE(idle_heaps_go_under_pressure_and_no_others),
 #ifdef kunit_activate_static_stub
+	KUNIT_CASE(reserve_serves_when_there_is_no_memory),
+	KUNIT_CASE(idle_heaps_of_other_cpus_serve_without_memory),
+	KUNIT_CASE(large_reserve_is_left_while_there_is_memory),
+	KUNIT_CASE(caller_that_may_sleep_waits_for_a_heap),
+	KUNIT_CASE(failed_pool_leaves_nothing),
 	KUNIT_CASE(failed_creation_leaves_nothing),
 	KUNIT_CASE_PARAM(failed_memory_loses_and_charges_nothing, flags_gen_params),
 	KUNIT_CASE(memory_pressure_inflates_nothing),
 	KUNIT_CASE(memory_that_was_not_needed_goes_back),
+	KUNIT_CASE(reset_while_another_obtains_memory_still_trims),
 	KUNIT_CASE(failed_device_registration_destroys_the_heap),
 #endif
 	{}

@@ -193,13 +193,24 @@ get_source() {
 	rm -rf "$new"
 }
 
+# Sets source and kunit: a tree for UML, with wsheap in it. UML takes its tree
+# from the series that its configuration was tried with.
+get_uml_source() {
+	local series=6.12
+	get_source
+	kunit=$source/tools/testing/kunit/kunit.py
+	"$top/scripts/place-in-tree.sh" "$source"
+	[ -z "${KERNEL_SRC:-}" ] ||
+		say "wsheap is now in $source/lib/wsheap; \"scripts/place-in-tree.sh -r $source\" takes it out"
+}
+
 # copy_sources DIRECTORY: what modules are built from, and nothing built. Only
 # what changed, so that make builds only what changed.
 copy_sources() {
 	local to=$1 part
-	(cd "$top" && find Kbuild Makefile ./*.[ch] samples tests -type f \
-		! -name '*.mod.c' \
-		\( -name '*.[ch]' -o -name Kbuild -o -name Makefile \)) |
+	(cd "$top" && find Kbuild Makefile ./*.[ch] samples tests bench -type f \
+		! -name '*.mod.c' \( -name '*.[ch]' -o -name '*.trace' \
+			-o -name Kbuild -o -name Makefile \)) |
 	while read -r part; do
 		mkdir -p "$to/$(dirname "$part")"
 		cmp -s "$top/$part" "$to/$part" || cp "$top/$part" "$to/$part"
@@ -215,10 +226,11 @@ build_modules() {
 	mkdir -p "$modules"
 	copy_sources "$build"
 	make -s -C "$build" KERNEL_DIR="$headers" modules
-	for part in samples/hello samples/httpd tests; do
+	for part in samples/hello samples/httpd tests bench; do
 		make -s -C "$build/$part" KERNEL_DIR="$headers" modules
 	done
-	cp "$build"/*.ko "$build"/samples/*/*.ko "$build"/tests/*.ko "$modules/"
+	cp "$build"/*.ko "$build"/samples/*/*.ko "$build"/tests/*.ko \
+		"$build"/bench/*.ko "$modules/"
 }
 
 # Sets accel. KVM only where it is asked for and starts a kernel.
@@ -267,16 +279,20 @@ make_initrd() {
 	rm -rf "$root"
 }
 
+# What a script may set before guest_command, besides accel.
+guest_smp=2,sockets=2
+guest_args=
+
 # guest_command INITRD [QEMU OPTION ...]: sets guest_command, which runs until
 # the guest powers off, with its console on standard input and output.
 guest_command() {
 	local initrd=$1
 	shift
 	guest_command=(timeout "${GUEST_TIMEOUT:-300}" qemu-system-x86_64
-		-accel "$accel" -cpu max -smp 2,sockets=2 -m 512 -display none
+		-accel "$accel" -cpu max -smp "$guest_smp" -m 512 -display none
 		-monitor none -serial stdio -no-reboot
 		-kernel "$image/vmlinuz" -initrd "$initrd" -append
-		"console=ttyS0 quiet loglevel=7 panic=-1 panic_on_warn=1 oops=panic"
+		"console=ttyS0 quiet loglevel=7 panic=-1 panic_on_warn=1 oops=panic $guest_args"
 		"$@")
 }
 

@@ -25,9 +25,12 @@ if [ -n "$remove" ]; then
 	exit 0
 fi
 
-mkdir -p "$tree/lib/wsheap"
+mkdir -p "$tree/lib/wsheap/bench/traces"
 # Only what changed, so that make builds only what changed.
-for file in Kbuild Kconfig wsheap.c wsheap.h wsheap_compat.h wsheap_kunit.c; do
+for file in Kbuild Kconfig wsheap.c wsheap.h wsheap_compat.h wsheap_pool.c \
+	wsheap_kunit.c bench/Kbuild bench/wsheap_bench.c \
+	bench/traces/soap.trace bench/traces/json.trace \
+	bench/traces/x509.trace; do
 	cmp -s "$here/$file" "$tree/lib/wsheap/$file" ||
 		cp "$here/$file" "$tree/lib/wsheap/$file"
 done

@@ -26,7 +26,7 @@
 
 static unsigned int seconds = 5;
 module_param(seconds, uint, 0444);
-MODULE_PARM_DESC(seconds, "how long each of the two long cases runs");
+MODULE_PARM_DESC(seconds, "how long each of the three long cases runs");
 
 static unsigned int seed = 1;
 module_param(seed, uint, 0444);
@@ -34,11 +34,11 @@ MODULE_PARM_DESC(seed, "of the random messages");
 
 static bool leave_one;
 module_param(leave_one, bool, 0444);
-MODULE_PARM_DESC(leave_one, "only leave a heap behind, for wsheap to report");
+MODULE_PARM_DESC(leave_one, "only leave a heap and a pool's heap behind, for wsheap to report");
 
 static bool greedy;
 module_param(greedy, bool, 0444);
-MODULE_PARM_DESC(greedy, "also ask for nearly all memory; not for a machine in use");
+MODULE_PARM_DESC(greedy, "only ask for nearly all memory; not for a machine in use");
 
 #define BLOCKS	100
 
@@ -50,6 +50,7 @@ struct block {
 struct worker {
 	struct task_struct *task;
 	struct wsheap *heap;	/* shared, or NULL for heaps of its own */
+	struct wsheap_pool *pool;	/* shared, or NULL */
 	struct completion *start;
 	struct completion done;
 	u8 mark;
@@ -105,7 +106,15 @@ static void message(struct worker *worker, struct wsheap *heap,
 			gfp = GFP_NOWAIT;
 		if (n % 3 == 0)
 			gfp |= __GFP_ZERO;
-		block->p = wsheap_alloc_err(heap, block->size, gfp, &err);
+		block->p = NULL;
+		if (n % 7 == 0)
+			block->p = wsheap_alloc_aligned(heap, block->size, 64,
+							gfp);
+		if (block->p)
+			worker->rounded += 64 - WSHEAP_MIN_ALIGN;
+		else
+			block->p = wsheap_alloc_err(heap, block->size, gfp,
+						    &err);
 		if (!block->p) {
 			if (err.code == -EDQUOT ?
 			    err.limit - err.in_use >= block->size :
@@ -186,9 +195,68 @@ static int shared_heap_fn(void *data)
 	return 0;
 }
 
+#define IN_FLIGHT	12
+
+/* Holds heaps for some time, each with a mark, and gives them back as others. */
+static int pool_fn(void *data)
+{
+	struct worker *worker = data;
+	struct {
+		struct wsheap *heap;
+		u8 *p;
+		u8 mark;
+	} flights[IN_FLIGHT] = {}, *f;
+	struct rnd_state rnd;
+	unsigned int i;
+
+	prandom_seed_state(&rnd, seed + worker->mark);
+	wait_for_completion(worker->start);
+	while (time_before(jiffies, end) && !worker->broken) {
+		size_t size = random_size(&rnd);
+
+		f = &flights[prandom_u32_state(&rnd) % IN_FLIGHT];
+		if (f->heap) {
+			if (f->p && memchr_inv(f->p, f->mark, 100))
+				broken(worker, "written to by another");
+			wsheap_pool_free(worker->pool, f->heap);
+			f->heap = NULL;
+			continue;
+		}
+		f->heap = wsheap_pool_alloc(worker->pool, size % 2 ? GFP_KERNEL :
+					    GFP_NOWAIT);
+		if (!f->heap) {
+			if (size % 2)
+				broken(worker, "no heap");
+			continue;
+		}
+		if (requested(f->heap))
+			broken(worker, "a heap with blocks in it");
+		f->mark = worker->mark += 16;
+		f->p = wsheap_alloc(f->heap, 100, GFP_NOWAIT);
+		if (f->p)
+			memset(f->p, f->mark, 100);
+		else
+			broken(worker, "no memory where there was some");
+		worker->bytes = 100;
+		worker->rounded = 0;
+		if (size % 5 == 0)
+			message(worker, f->heap, &rnd);
+		if (size % 5 == 0 && requested(f->heap) != worker->bytes)
+			broken(worker, "count of bytes is wrong");
+		worker->messages++;
+		if (worker->messages % 64 == 0)
+			cond_resched();
+	}
+	for (i = 0; i < IN_FLIGHT; i++)
+		wsheap_pool_free(worker->pool, flights[i].heap);
+	complete(&worker->done);
+	return 0;
+}
+
 /* Two workers for each CPU, all at once. Returns what was wrong, or NULL. */
 static const char *run_workers(int (*fn)(void *), struct wsheap *heap,
-			       u64 *messages, size_t *bytes)
+			       struct wsheap_pool *pool, u64 *messages,
+			       size_t *bytes)
 {
 	unsigned int n = 2 * num_online_cpus(), i = 0, cpu;
 	DECLARE_COMPLETION_ONSTACK(start);
@@ -206,6 +274,7 @@ static const char *run_workers(int (*fn)(void *), struct wsheap *heap,
 			struct worker *worker = &workers[i];
 
 			worker->heap = heap;
+			worker->pool = pool;
 			worker->start = &start;
 			init_completion(&worker->done);
 			worker->mark = ++i;
@@ -244,7 +313,7 @@ static const char *each_cpu_uses_heaps_of_its_own(void)
 	const char *wrong;
 
 	end = jiffies + seconds * HZ;
-	wrong = run_workers(own_heaps_fn, NULL, &messages, &bytes);
+	wrong = run_workers(own_heaps_fn, NULL, NULL, &messages, &bytes);
 	pr_info("# %llu messages\n", messages);
 	return wrong;
 }
@@ -264,7 +333,8 @@ static const char *all_cpus_use_one_serialized_heap(void)
 	while (time_before(jiffies, end) && !wrong) {
 		size_t bytes = 0;
 
-		wrong = run_workers(shared_heap_fn, heap, &messages, &bytes);
+		wrong = run_workers(shared_heap_fn, heap, NULL, &messages,
+				    &bytes);
 		if (!wrong && requested(heap) != bytes)
 			wrong = "count of bytes is wrong";
 		seed += 1000;
@@ -277,16 +347,37 @@ static const char *all_cpus_use_one_serialized_heap(void)
 	return wrong;
 }
 
+static const char *all_cpus_take_heaps_from_one_pool(void)
+{
+	struct wsheap_args args = { .name = "stress-pool", .initial_size = 400 };
+	struct wsheap_pool *pool;
+	u64 messages = 0;
+	size_t bytes = 0;
+	const char *wrong;
+
+	/* few idle ones, so that heaps come and go all the time */
+	pool = wsheap_pool_create(SZ_256K, SZ_16K, &args, 2,
+				  16 * num_possible_cpus());
+	if (IS_ERR(pool))
+		return "no pool";
+	end = jiffies + seconds * HZ;
+	wrong = run_workers(pool_fn, NULL, pool, &messages, &bytes);
+	wsheap_pool_destroy(pool);
+	pr_info("# %llu messages\n", messages);
+	return wrong;
+}
+
 /* A heap with chunks from kmalloc and vmalloc, used and reset in a context. */
 static struct context {
 	struct wsheap *heap;
+	struct wsheap_pool *pool;
 	struct completion done;
 	const char *wrong;
 } context;
 
 static void use_in_context(bool as_meant)
 {
-	struct wsheap *heap = context.heap;
+	struct wsheap *heap = context.heap, *pooled;
 	size_t size;
 
 	if (!as_meant)
@@ -299,6 +390,10 @@ static void use_in_context(bool as_meant)
 		context.wrong = "reset kept too much";
 	if (!wsheap_alloc(heap, 8, GFP_NOWAIT))
 		context.wrong = "no memory after reset";
+	pooled = wsheap_pool_alloc(context.pool, GFP_ATOMIC);
+	if (!pooled || !wsheap_alloc(pooled, 1000, GFP_ATOMIC))
+		context.wrong = "no memory from the pool";
+	wsheap_pool_free(context.pool, pooled);
 	complete(&context.done);
 }
 
@@ -347,6 +442,12 @@ static const char *run_in_context(void (*run)(void))
 	context.heap = wsheap_create(WSHEAP_UNLIMITED, SZ_4K, NULL);
 	if (IS_ERR(context.heap))
 		return "no heap";
+	/* no idle ones but behind its lock, and then none at all */
+	context.pool = wsheap_pool_create(SZ_64K, SZ_4K, NULL, 0, 1);
+	if (IS_ERR(context.pool)) {
+		wsheap_destroy(context.heap);
+		return "no pool";
+	}
 	context.wrong = NULL;
 	for (i = 0; i < 100; i++) {
 		init_completion(&context.done);
@@ -355,6 +456,7 @@ static const char *run_in_context(void (*run)(void))
 			context.wrong = "no memory";
 		run();
 	}
+	wsheap_pool_destroy(context.pool);
 	wsheap_destroy(context.heap);
 	return context.wrong;
 }
@@ -432,8 +534,6 @@ static const char *block_of_nearly_all_memory_kills_nobody(void)
 	struct wsheap *heap;
 	void *p;
 
-	if (!greedy)
-		return NULL;
 	heap = wsheap_create(WSHEAP_UNLIMITED, 0, NULL);
 	if (IS_ERR(heap))
 		return "no heap";
@@ -451,21 +551,35 @@ static const struct {
 } cases[] = {
 	CASE(each_cpu_uses_heaps_of_its_own),
 	CASE(all_cpus_use_one_serialized_heap),
+	CASE(all_cpus_take_heaps_from_one_pool),
 	CASE(softirq_uses_a_heap),
 	CASE(spinlock_holder_uses_a_heap),
 	CASE(hardirq_uses_a_heap),
 	CASE(each_node_has_heaps_of_its_memory),
 	CASE(thousands_of_idle_heaps_are_cheap),
-	CASE(block_of_nearly_all_memory_kills_nobody),
 };
 
 static int __init stress_init(void)
 {
 	static const struct wsheap_args left_behind = { .name = "left-behind" };
 	unsigned int i, failed = 0;
+	const char *wrong;
 
-	if (leave_one)
+	if (greedy) {
+		wrong = block_of_nearly_all_memory_kills_nobody();
+		if (wrong)
+			pr_err("greedy: %s\n", wrong);
+		return wrong ? -ENOMEM : 0;
+	}
+	if (leave_one) {
+		struct wsheap_pool *pool = wsheap_pool_create(100, 0, &left_behind,
+							      0, 0);
+
+		if (IS_ERR(pool) || !wsheap_pool_alloc(pool, GFP_KERNEL))
+			return -ENOMEM;
+		wsheap_pool_destroy(pool);
 		return PTR_ERR_OR_ZERO(wsheap_create(100, 0, &left_behind));
+	}
 
 	/* As KUnit has it, so that its parser reads it. */
 	pr_info("KTAP version 1\n");
@@ -474,8 +588,7 @@ static int __init stress_init(void)
 	pr_info("    # Subtest: wsheap_stress\n");
 	pr_info("    1..%zu\n", ARRAY_SIZE(cases));
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
-		const char *wrong = cases[i].run();
-
+		wrong = cases[i].run();
 		if (wrong)
 			pr_info("    # %s: %s (seed %u)\n", cases[i].name, wrong,
 				seed);

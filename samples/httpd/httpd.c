@@ -3,12 +3,13 @@
  * A small HTTP/1.1 server, to show a driver that handles messages from
  * strangers with wsheap.
  *
- * Each connection has a heap, and on it lies the message in hand: the request
+ * Each message has a heap, and on it lies all that belongs to it: the request
  * line, headers and body as they are parsed, and the reply. Nothing of a
  * message is freed piece by piece, on no path; when the reply is sent, or the
- * request refused, the heap is reset. What a client can make the server hold
- * is the heap's quota, so the parser has no limit of its own for the number
- * or length of headers, nor for the body.
+ * request refused, the heap goes back to the pool that it was taken from with
+ * the first byte. A connection without a message has none. What a client can
+ * make the server hold is the heap's quota, so the parser has no limit of its
+ * own for the number or length of headers, nor for the body.
  *
  * No thread belongs to a connection. The socket's callbacks queue its work,
  * which goes on from where the bytes ran out the last time; a client that is
@@ -42,7 +43,7 @@ MODULE_PARM_DESC(max_size, "bytes that a message and its reply may ask for");
 
 static unsigned long trim_size = 8192;
 module_param(trim_size, ulong, 0444);
-MODULE_PARM_DESC(trim_size, "bytes that a connection may keep between messages");
+MODULE_PARM_DESC(trim_size, "bytes that a heap may keep between messages");
 
 static unsigned int max_connections = 1024;
 module_param(max_connections, uint, 0444);
@@ -92,7 +93,7 @@ struct connection {
 	struct list_head node;		/* protected by connections_lock */
 	struct socket *sock;
 	struct work_struct work;	/* all below is the work's alone */
-	struct wsheap *heap;
+	struct wsheap *heap;		/* the message's; NULL between two */
 	enum state state;
 	bool begun;			/* bytes of the message have come */
 	unsigned long deadline;		/* jiffies; read by the sweep */
@@ -110,7 +111,6 @@ struct connection {
 	bool has_length;
 	size_t length;			/* of the body */
 	size_t got;			/* of the body, so far */
-	size_t retained;		/* held by the heap at the beginning */
 
 	/* The reply on its way: kvecs of the request, or of the refusal. */
 	struct kvec *iov;
@@ -124,6 +124,7 @@ struct connection {
 };
 
 static struct workqueue_struct *httpd_wq;
+static struct wsheap_pool *pool;
 static struct socket *listener;
 static void (*listener_data_ready)(struct sock *sk);
 
@@ -169,17 +170,28 @@ static size_t property(struct connection *conn, enum wsheap_property_id id)
 	return value;
 }
 
-static void begin_message(struct connection *conn)
+/* All of the message goes, and the heap to whom has the next one. */
+static void end_message(struct connection *conn)
 {
-	size_t asked = property(conn, WSHEAP_PROPERTY_REQUESTED_SIZE);
-	size_t held = property(conn, WSHEAP_PROPERTY_ACTUAL_SIZE);
+	size_t asked, held;
 
-	wsheap_reset(conn->heap);
-	conn->retained = property(conn, WSHEAP_PROPERTY_ACTUAL_SIZE);
-	if (verbose && conn->iov)
+	if (!conn->heap)
+		return;
+	asked = property(conn, WSHEAP_PROPERTY_REQUESTED_SIZE);
+	held = property(conn, WSHEAP_PROPERTY_ACTUAL_SIZE);
+	if (verbose && conn->iov) {
+		/* The pool would do this; here it can still be looked at. */
+		wsheap_reset(conn->heap);
 		pr_info("status %u: asked %zu, held %zu, retained %zu\n",
-			conn->status ?: 200, asked, held, conn->retained);
+			conn->status ?: 200, asked, held,
+			property(conn, WSHEAP_PROPERTY_ACTUAL_SIZE));
+	}
+	wsheap_pool_free(pool, conn->heap);
+	conn->heap = NULL;
+}
 
+static void await_message(struct connection *conn)
+{
 	conn->state = HEAD;
 	conn->begun = false;
 	WRITE_ONCE(conn->deadline, jiffies + IDLE_TIMEOUT);
@@ -421,6 +433,9 @@ static int receive_head(struct connection *conn)
 	if (!conn->begun && (line || conn->end > conn->start)) {
 		conn->begun = true;
 		WRITE_ONCE(conn->deadline, jiffies + MESSAGE_TIMEOUT);
+		conn->heap = wsheap_pool_alloc(pool, GFP_KERNEL);
+		if (!conn->heap)
+			refuse_and_close(conn, 503);
 	}
 	if (!line) {
 		if (ret == -EMSGSIZE)
@@ -634,7 +649,8 @@ static int advance(struct connection *conn)
 			if (ret < 0)
 				return ret;
 			ret = conn->keep_alive;
-			begin_message(conn);
+			end_message(conn);
+			await_message(conn);
 			if (ret)
 				return 0;
 			/*
@@ -672,7 +688,7 @@ static void connection_close(struct connection *conn)
 	/* From here on nobody queues the work. */
 	cancel_work(&conn->work);
 	sock_release(conn->sock);
-	wsheap_destroy(conn->heap);
+	wsheap_pool_free(pool, conn->heap);
 	kfree(conn);
 
 	spin_lock(&connections_lock);
@@ -735,7 +751,6 @@ static void turn_away(struct socket *sock)
 
 static void connection_open(struct socket *sock)
 {
-	static const struct wsheap_args args = { .name = KBUILD_MODNAME };
 	struct sock *sk = sock->sk;
 	struct connection *conn;
 	bool full;
@@ -754,10 +769,7 @@ static void connection_open(struct socket *sock)
 		return turn_away(sock);
 
 	conn = kzalloc(sizeof(*conn), GFP_KERNEL);
-	if (conn)
-		conn->heap = wsheap_create(max_size, trim_size, &args);
-	if (!conn || IS_ERR(conn->heap)) {
-		kfree(conn);
+	if (!conn) {
 		spin_lock(&connections_lock);
 		if (!--nr_connections)
 			wake_up(&all_closed);
@@ -766,7 +778,7 @@ static void connection_open(struct socket *sock)
 	}
 	conn->sock = sock;
 	INIT_WORK(&conn->work, connection_work);
-	begin_message(conn);
+	await_message(conn);
 
 	spin_lock(&connections_lock);
 	list_add(&conn->node, &connections);
@@ -856,21 +868,36 @@ static int listener_open(void)
 
 static int __init httpd_init(void)
 {
+	/* One large upload is not to be paid for by all that come after. */
+	static const struct wsheap_args args = {
+		.name = KBUILD_MODNAME,
+		.flags = WSHEAP_ADAPTIVE,
+	};
 	int ret;
 
 	httpd_wq = alloc_workqueue("httpd", WQ_UNBOUND, 0);
 	if (!httpd_wq)
 		return -ENOMEM;
+	pool = wsheap_pool_create(max_size, trim_size, &args, 0, 0);
+	if (IS_ERR(pool)) {
+		ret = PTR_ERR(pool);
+		goto no_pool;
+	}
 	ret = listener_open();
 	if (ret) {
 		pr_err("cannot listen on port %u: error %d\n", port, ret);
-		destroy_workqueue(httpd_wq);
-		return ret;
+		goto no_listener;
 	}
 	queue_delayed_work(httpd_wq, &sweep, HZ);
 	pr_info("serving on port %u: max_size %lu, trim_size %lu\n", port,
 		max_size, trim_size);
 	return 0;
+
+no_listener:
+	wsheap_pool_destroy(pool);
+no_pool:
+	destroy_workqueue(httpd_wq);
+	return ret;
 }
 
 static void __exit httpd_exit(void)
@@ -888,6 +915,7 @@ static void __exit httpd_exit(void)
 	wait_event(all_closed, !READ_ONCE(nr_connections));
 
 	destroy_workqueue(httpd_wq);
+	wsheap_pool_destroy(pool);
 	pr_info("stopped\n");
 }
 
