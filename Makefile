@@ -11,9 +11,9 @@ modules modules_install clean:
 		exit 1; }
 	$(MAKE) -C $(KERNEL_DIR) M=$(CURDIR) $@
 
-demo test check doc: export KERNEL_DIR := \
+demo test bench check doc: export KERNEL_DIR := \
 	$(if $(filter file,$(origin KERNEL_DIR)),,$(KERNEL_DIR))
-demo test check doc:
+demo test bench check doc:
 	@scripts/$@.sh
 
 help:
@@ -22,13 +22,14 @@ help:
 	@echo 'make clean            remove what the build made'
 	@echo 'make demo             boot a stock kernel with it and talk to it by curl'
 	@echo 'make test             all tests: KUnit under UML, stress under QEMU'
+	@echo 'make bench            what messages cost with wsheap and its peers'
 	@echo 'make check            static checks: sparse, checkpatch, kernel-doc'
 	@echo 'make doc              the documentation as HTML'
 	@echo
 	@echo 'KERNEL_DIR=   build directory of another kernel'
-	@echo 'KERNEL_SRC=   kernel source for make test, instead of Debian'\''s'
-	@echo 'KERNEL=6.1    series of the stock kernel for demo and test'
+	@echo 'KERNEL_SRC=   kernel source for test and bench, instead of Debian'\''s'
+	@echo 'KERNEL=6.1    series of the stock kernel for demo, test, bench'
 	@echo 'ACCEL=kvm     KVM for demo and test, where it works'
 	@echo 'KEEP=1        make demo leaves the guest running; PORT= its port'
 
-.PHONY: modules modules_install clean demo test check doc help
+.PHONY: modules modules_install clean demo test bench check doc help

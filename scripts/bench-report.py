@@ -1,0 +1,644 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Reads the logs of scripts/bench.sh, and judges and records their figures.
+
+A figure is what one message costs: a pass over a trace, or a message of 32
+blocks of one size. "net" is what is left of it without the loop's own cost,
+which the rows "nothing" and "nothing,freed" measure.
+"""
+
+import argparse
+import json
+import os
+import re
+import statistics
+import sys
+
+TRACES = ("soap", "json", "x509")
+WORKS = TRACES + ("fixed", "heap")
+FIXED = ("fixed-8", "fixed-64", "fixed-256", "fixed-1000", "fixed-4000")
+COUNTED = ("instructions, init_on_alloc=0", "instructions, init_on_alloc=1")
+TIMED = "nanoseconds"
+FREED = ("kmalloc", "gen_pool", "page_frag")
+RISE = 1.03
+# What a timer's interrupt adds here and there is no change.
+SAME = 0.0005
+
+# Rows of work heap that depend on the system's allocators, too.
+SYSTEM = re.compile(r"message,first$|live-")
+BLOCKS = re.compile(r"blocks-(\d+)$")
+
+
+def logs_of(place, work):
+    if place == TIMED:
+        return [f"uml-{work}.log"]
+    init = place[-1]
+    boots = 3 if init == "0" and work in TRACES else 1
+    return [f"instructions-{init}-{work}-{n + 1}.log" for n in range(boots)]
+
+
+class Logs:
+    """What the logs say, and what they should say and do not."""
+
+    def __init__(self, directory):
+        self.directory = directory
+        self.errors = []
+        self.notes = []
+        self.about = {}     # place: (kernel, compiler)
+        self.boots = {}     # place: work: row: [(minimum, median) of a boot]
+        self.held = {}      # trace: [(asked, held)]
+        self.kept = {}      # kind: [[message, held, obtained]]
+        self.scale = {}     # (kind, cpus): [(messages, ns)]
+        for place in COUNTED + (TIMED,):
+            self.boots[place] = {}
+            for work in WORKS:
+                for name in logs_of(place, work):
+                    self.read(place, work, name)
+        self.read("scale", "scale", "scale.log")
+
+    def read(self, place, work, name):
+        path = os.path.join(self.directory, name)
+        ended = False
+        lines = 0
+        try:
+            with open(path, encoding="utf-8", errors="replace") as file:
+                text = file.read().replace("\r", "")
+        except OSError:
+            text = ""
+        # Each boot prints these; the first of them counts.
+        held, kept = {}, {}
+        for line in re.findall(r"wsheap_bench: +(\S.*)", text):
+            words = line.split()
+            if words[0] == "begin":
+                self.about.setdefault(place, tuple(words[2:4]))
+            elif words[0] == "end":
+                ended = words[1:] == [work]
+            elif self.read_line(place, words, held, kept):
+                lines += 1
+            else:
+                self.errors.append(f'cannot read "{line}" in {path}')
+        self.held = {**held, **self.held}
+        self.kept = {**kept, **self.kept}
+        if not ended:
+            self.errors.append(f"no result of {work} ({place}): "
+                               f"there is no \"end {work}\" in {path}")
+        elif not lines:
+            self.errors.append(f"no figures of {work} ({place}) in {path}")
+
+    def read_line(self, place, words, held, kept):
+        try:
+            if words[0] == "held":
+                held.setdefault(words[1], []).append(
+                    (int(words[3]), int(words[4])))
+            elif words[0] == "kept":
+                kept.setdefault(words[1], []).append(
+                    [int(word) for word in words[2:5]])
+            elif words[0] == "scale":
+                self.scale.setdefault((words[1], int(words[2])), []).append(
+                    (int(words[3]), int(words[4])))
+            else:
+                rows = self.boots[place].setdefault(words[0], {})
+                boots = rows.setdefault(words[1], [])
+                if words[2] != "cannot":
+                    messages, *figures = [int(word) for word in words[2:5]]
+                    blocks = BLOCKS.match(words[1])
+                    if blocks:
+                        messages *= int(blocks[1])
+                    boots.append(tuple(f / messages for f in figures))
+        except (IndexError, KeyError, ValueError, ZeroDivisionError):
+            return False
+        return True
+
+    def figures(self, place):
+        """work: row: {"minimum", "median", "net"}, or None for "cannot"."""
+        result = {}
+        for work, rows in self.boots[place].items():
+            result[work] = {}
+            for row, boots in rows.items():
+                figure = None
+                if boots:
+                    low = [boot[0] for boot in boots]
+                    best = min(low)
+                    if row.startswith("wsheap") and len(set(low)) > 1:
+                        # Nothing that ours depends on differs.
+                        best = max(low)
+                        self.notes.append(
+                            f"{place}: {work} {row} differs between boots: "
+                            + " ".join(number(f) for f in low))
+                    figure = {"minimum": best,
+                              "median": min(boot[1] for boot in boots)}
+                result[work][row] = figure
+            for row, figure in result[work].items():
+                loop = result[work].get(
+                    "nothing,freed" if row in FREED else "nothing")
+                if figure and loop and row != "memset":
+                    figure["net"] = figure["minimum"] - loop["minimum"]
+                    figure["net median"] = figure["median"] - loop["median"]
+                elif figure:
+                    figure["net"] = figure["minimum"]
+                    figure["net median"] = figure["median"]
+        return result
+
+
+def number(figure):
+    if figure is None:
+        return "-"
+    return f"{figure:.0f}" if abs(figure) >= 1000 else f"{figure:.1f}"
+
+
+def table(title, columns, rows, gap="  "):
+    """Lines of a table: the first column to the left, the others right."""
+    cells = [[""] + list(columns)] + [list(row) for row in rows]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
+    lines = [title, ""]
+    for row in cells:
+        line = row[0].ljust(widths[0])
+        for cell, width in zip(row[1:], widths[1:]):
+            line += gap + cell.rjust(width)
+        lines.append("  " + line.rstrip())
+    return lines + [""]
+
+
+class Report:
+    def __init__(self, logs, recorded, blocks, peaks):
+        self.logs = logs
+        self.recorded = recorded or {}
+        self.blocks = blocks
+        self.peaks = peaks
+        self.places = {place: logs.figures(place)
+                       for place in COUNTED + (TIMED,)}
+        self.met = self.missed = self.rows = self.risen = 0
+        self.judged = []
+        self.lines = []
+
+    def get(self, place, work, row, kind="minimum"):
+        figure = self.places[place].get(work, {}).get(row)
+        return figure[kind] if figure else None
+
+    # The tables.
+
+    def add(self, title, columns, rows, **options):
+        self.lines += table(title, columns, rows, **options) if rows else [
+            title, "", "  no figures", ""]
+
+    def allocators(self, title, place, trace_kind, fixed_kind):
+        works = [work for work in TRACES + FIXED
+                 if work in self.places[place]]
+        names = []
+        for work in works:
+            names += [row for row in self.places[place][work]
+                      if row not in names]
+
+        def kind(work, name):
+            return (trace_kind if work in TRACES and
+                    not name.startswith("nothing") else fixed_kind)
+
+        self.add(title, works, [
+            [name] + [number(self.get(place, work, name, kind(work, name)))
+                      for work in works]
+            for name in names], gap=" ")
+
+    def heap(self):
+        names = []
+        for place in self.places:
+            names += [row for row in self.places[place].get("heap", {})
+                      if row not in names]
+        columns = [(place, "minimum") for place in self.places]
+        columns.append((TIMED, "median"))
+        self.add("Heaps: what one operation costs; for blocks-N, one block of a "
+                 "message of N",
+                 ["init_on_alloc=0", "init_on_alloc=1", "ns, minimum",
+                  "ns, median"],
+                 [[name] + [number(self.get(place, "heap", name, kind))
+                            for place, kind in columns] for name in names
+                  if name != "size-of-heap"])
+
+    def held_ratios(self):
+        result = {}
+        everything = []
+        for trace in sorted(self.logs.held,
+                            key=lambda t: (TRACES + (t,)).index(t)):
+            pairs = [pair for pair in self.logs.held[trace] if pair[0]]
+            if not pairs:
+                continue
+            everything += pairs
+            result[trace] = self.ratios(pairs)
+        if everything:
+            result["all messages"] = self.ratios(everything)
+        return result
+
+    @staticmethod
+    def ratios(pairs):
+        each = [held / asked for asked, held in pairs]
+        return {"messages": len(pairs),
+                "median": statistics.median(each),
+                "highest": max(each),
+                "of the sums": sum(p[1] for p in pairs) /
+                sum(p[0] for p in pairs)}
+
+    def speed(self, kind, cpus):
+        """Messages in a millisecond, in the round that was disturbed least."""
+        return max((messages / max(ns, 1) * 1e6 for messages, ns in
+                    self.logs.scale.get((kind, cpus), [])), default=None)
+
+    def gain(self, kind):
+        """What the second CPU brings."""
+        return self.divide(self.speed(kind, 2), self.speed(kind, 1))
+
+    def retention(self):
+        rows = []
+        for kind, lines in sorted(self.logs.kept.items()):
+            shown = [line for i, line in enumerate(lines)
+                     if i in (0, len(lines) - 1) or
+                     line[1:] != lines[i - 1][1:]]
+            if len(shown) > 14:
+                step = (len(shown) - 1) / 13
+                shown = [shown[round(i * step)] for i in range(14)]
+            rows += [[kind] + [str(value) for value in line]
+                     for line in shown]
+        self.add("Retention: what a heap keeps after a message, and how often it "
+                 "took memory", ["message", "bytes held", "taken"], rows)
+
+    def tables(self):
+        about = self.logs.about
+        for what, place in (("Instructions", COUNTED[0]),
+                            ("Nanoseconds", TIMED)):
+            self.lines.append("{}: kernel {}, {}".format(
+                what, *about.get(place, ("unknown", "unknown"))))
+        self.lines += ["Blocks of a pass: " + ", ".join(
+            f"{trace} {blocks}" for trace, blocks in self.blocks.items()), ""]
+        for place in COUNTED:
+            self.allocators(place[0].upper() + place[1:] +
+                            ": a trace without the loop, which is "
+                            "\"nothing\"; 32 blocks with it",
+                            place, "net", "minimum")
+        for kind in ("minimum", "median"):
+            self.allocators(f"Nanoseconds under UML, {kind}: all with the loop",
+                            TIMED, kind, kind)
+        self.heap()
+        self.add("Bytes held for each byte asked for",
+                 ["messages", "median", "highest", "of the sums",
+                  "asked / alive at once, median"],
+                 [[trace, str(r["messages"])] +
+                  [f"{r[k]:.3f}" for k in ("median", "highest", "of the sums")] +
+                  [f"{self.peaks[trace]:.3f}" if trace in self.peaks else "-"]
+                  for trace, r in self.held_ratios().items()])
+        self.add("Scaling: messages in a millisecond, the best of the rounds",
+                 ["1 CPU", "2 CPUs", "gain"],
+                 [[kind] + [number(self.speed(kind, cpus)) for cpus in (1, 2)] +
+                  [f"{self.gain(kind) or 0:.3f}"]
+                  for kind in sorted({key[0] for key in self.logs.scale})])
+        self.retention()
+
+    # The bounds.
+
+    def judge(self, name, figure, bound, least=False, only_warn=False):
+        if figure is None:
+            verdict = "MISSED"
+            shown = "no figure"
+        else:
+            good = figure >= bound if least else figure <= bound
+            verdict = "met" if good else "MISSED"
+            shown = f"{figure:.3f}" if bound < 10 else f"{figure:.1f}"
+        if verdict == "met":
+            self.met += 1
+        elif only_warn and figure is not None:
+            verdict = "warning"
+        else:
+            self.missed += 1
+        self.judged.append([name, shown, (">= " if least else "<= ") +
+                            f"{bound:g}", verdict])
+
+    @staticmethod
+    def divide(a, b):
+        return None if a is None or not b else a / b
+
+    def bounds(self):
+        zero, one = COUNTED
+        get, divide, judge = self.get, self.divide, self.judge
+
+        judge("fixed-64: wsheap / bump, with the loop",
+              divide(get(zero, "fixed-64", "wsheap"),
+                     get(zero, "fixed-64", "bump")), 1.10)
+        for work in TRACES:
+            judge(f"{work}: wsheap / bump",
+                  divide(get(zero, work, "wsheap", "net"),
+                         get(zero, work, "bump", "net")), 1.05)
+        for work, least in zip(TRACES, (17, 15, 15)):
+            judge(f"{work}: kmalloc / wsheap",
+                  divide(get(zero, work, "kmalloc", "net"),
+                         get(zero, work, "wsheap", "net")), least, least=True)
+        for work in TRACES + FIXED:
+            kind = "net" if work in TRACES else "minimum"
+            ours, fill = (get(zero, work, row, kind)
+                          for row in ("wsheap", "memset"))
+            figure = None
+            if ours is not None and fill is not None:
+                figure = divide(get(one, work, "wsheap", kind), ours + fill)
+            name = f"{work}, init_on_alloc=1: wsheap / (wsheap at 0 + memset)"
+            if work != "fixed-8":
+                judge(name, figure, 1.10)
+            elif figure is not None:
+                # A memset of 8 bytes is a store, one of 256 is a loop.
+                self.judged.append([name, f"{figure:.3f}", "", "not judged"])
+        judge("reset,one-chunk", get(zero, "heap", "reset,one-chunk"), 30)
+        judge("fixed-64: wsheap,serialized / bump,locked, with the loop",
+              divide(get(zero, "fixed-64", "wsheap,serialized"),
+                     get(zero, "fixed-64", "bump,locked")), 1.20)
+        for work in TRACES:
+            judge(f"{work}: wsheap,serialized / bump,locked",
+                  divide(get(zero, work, "wsheap,serialized", "net"),
+                         get(zero, work, "bump,locked", "net")), 1.20)
+        judge("pool,message", get(zero, "heap", "pool,message"), 150)
+        judge("a block among 10000000 / a block among 100",
+              divide(get(zero, "heap", "blocks-10000000"),
+                     get(zero, "heap", "blocks-100")), 1.10)
+        for what in ("live", "property"):
+            judge(f"{what}-100000 / {what}-10",
+                  divide(get(zero, "heap", f"{what}-100000"),
+                         get(zero, "heap", f"{what}-10")), 1.10)
+        judge("size-of-heap, bytes", get(zero, "heap", "size-of-heap"), 128)
+        held = self.held_ratios().get("all messages")
+        judge("bytes held / asked for, median of all messages",
+              held["median"] if held else None, 1.35)
+        for work in TRACES:
+            peers = [get(TIMED, work, row) for row in
+                     ("kmalloc", "page_frag", "gen_pool", "devm_kmalloc")]
+            peers = [figure for figure in peers if figure is not None]
+            judge(f"{work} under UML: wsheap / the fastest peer that frees",
+                  divide(get(TIMED, work, "wsheap"), min(peers))
+                  if len(peers) == 4 else None, 1)
+        judge("gain of a second CPU: wsheap / bump (noisy: warns)",
+              divide(self.gain("wsheap"), self.gain("bump")), 0.95, least=True,
+              only_warn=True)
+        self.add("Bounds", ["figure", "bound", ""], self.judged)
+
+    # The comparison with what is recorded.
+
+    def compare(self, data):
+        old = self.recorded
+        if not old:
+            self.lines += ["No figures are recorded: nothing to compare with",
+                           ""]
+            return
+        same = all(old.get(key) == data[key] for key in ("kernel", "compiler"))
+        title = "Against the recorded figures"
+        if not same:
+            title += (f", by the ratio to the bump: those are of kernel "
+                      f"{old.get('kernel')},\n{old.get('compiler')}")
+        changes = []
+        for place in COUNTED:
+            for work in TRACES + FIXED + ("heap",):
+                rows = data.get(place, {}).get(work, {})
+                for row in rows:
+                    self.compare_row(place, work, row, same, data, changes)
+                for row in old.get(place, {}).get(work, {}):
+                    if row not in rows and (work == "heap" or
+                                            row.startswith("wsheap")):
+                        changes.append([f"{place[-1]}  {work} {row}", "", "",
+                                        "gone"])
+        if changes:
+            self.add(title, ["recorded", "now", ""],
+                     [["init_on_alloc", "", "", ""]] + changes)
+        else:
+            self.lines += [title + f": nothing changed in {self.rows} rows", ""]
+
+    def compare_row(self, place, work, row, same, data, changes):
+        if work != "heap" and not row.startswith("wsheap"):
+            return
+        figures = []
+        for source in (self.recorded, data):
+            works = source.get(place, {})
+            figure = works.get(work, {}).get(row)
+            if not figure:
+                break
+            # What a structure takes does not depend on how fast code is.
+            if not same and row != "size-of-heap":
+                bump = works.get("soap" if work == "heap" else work,
+                                 {}).get("bump")
+                if not bump or not bump["net"]:
+                    break
+                figures.append(figure["net"] / bump["net"])
+            else:
+                figures.append(figure["net"])
+        name = f"{place[-1]}  {work} {row}"
+        if len(figures) < 2:
+            if data[place][work][row]:
+                changes.append([name, "", number(data[place][work][row]["net"]),
+                                "new"])
+            return
+        was, now = figures
+        # Another kernel's clock and allocators are in a heap's rows, and there
+        # is no bump for the same work to set them against.
+        guarded = work != "heap" or same and not SYSTEM.match(row)
+        self.rows += guarded
+        if abs(now - was) <= abs(was) * SAME:
+            return
+        change = (now / was - 1) * 100 if was else float("inf")
+        verdict = f"{change:+.1f} %"
+        if guarded and now > was * RISE:
+            self.risen += 1
+            verdict += " RISEN"
+        elif not guarded:
+            verdict += " (the system's)"
+        elif now < was:
+            verdict += " gain"
+        form = number if same or row == "size-of-heap" else "{:.4g}".format
+        changes.append([name, form(was), form(now), verdict])
+
+    # What is recorded.
+
+    def data(self):
+        about = self.logs.about
+        unknown = ("unknown", "unknown")
+        kernel, compiler = about.get(COUNTED[0], unknown)
+        uml = about.get(TIMED, unknown)
+        result = {
+            "kernel": kernel,
+            "compiler": compiler,
+            "UML": {"kernel": uml[0], "compiler": uml[1]},
+            "blocks": self.blocks,
+            "held": self.held_ratios(),
+            "kept": self.logs.kept,
+            "scale": {kind: {cpus: self.speed(kind, cpus) for cpus in (1, 2)}
+                      for kind in ("bump", "wsheap")},
+        }
+        for place, works in self.places.items():
+            result[place] = {}
+            for work, rows in works.items():
+                result[place][work] = {
+                    row: figure and (
+                        figure if place == TIMED else
+                        {"figure": figure["minimum"], "net": figure["net"]})
+                    for row, figure in rows.items()}
+        return rounded(result)
+
+
+def rounded(value):
+    """As it is recorded: what a float adds is noise."""
+    if isinstance(value, dict):
+        return {key: rounded(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [rounded(item) for item in value]
+    if isinstance(value, float):
+        value = round(value, 3)
+        return int(value) if value == int(value) else value
+    return value
+
+
+def to_json(data):
+    text = json.dumps(data, indent=1, sort_keys=True)
+    # A row is a line, for git diff.
+    return re.sub(r"[{\[]\n[^][{}]*?[}\]]", lambda match:
+                  re.sub(r"\n *", " ", match[0]), text) + "\n"
+
+
+def to_svg(report, about):
+    """Horizontal bars, a group for each allocator, the cheapest first."""
+    place = COUNTED[0]
+    groups = []
+    rows = report.places[place].get(TRACES[0], {})
+    for row in rows:
+        # Other work than the others do, or none.
+        if row in ("nothing", "nothing,freed", "memset", "wsheap,aligned",
+                   "wsheap,zeroed"):
+            continue
+        values = [report.get(place, trace, row, "net") for trace in TRACES]
+        if None not in values and all(report.blocks.values()):
+            groups.append((row, [value / report.blocks[trace] for trace, value
+                                 in zip(TRACES, values)]))
+    groups.sort(key=lambda group: sum(group[1]))
+    highest = max((max(values) for _, values in groups), default=1)
+    step = next(s * 10 ** e for e in range(9) for s in (1, 2, 5)
+                if highest / (s * 10 ** e) <= 6)
+
+    colours = ("#0b5c8e", "#d97c0b", "#4d8f3a")
+    bar, gap, left, top, width = 13, 16, 150, 84, 560
+    height = top + len(groups) * (3 * bar + gap) + 50
+    scale = width / highest
+
+    out = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="800" '
+        f'height="{height}" viewBox="0 0 800 {height}" '
+        f'font-family="sans-serif" font-size="12" fill="#222222">',
+        "<title>Instructions for each block, by allocator</title>",
+        f'<rect width="800" height="{height}" fill="#ffffff"/>',
+        '<text x="16" y="26" font-size="16" font-weight="bold">'
+        "What a block costs, its release included</text>",
+        '<text x="16" y="46" fill="#555555">Kernel {}, {}, init_on_alloc=0, '
+        "without the loop's own cost</text>".format(*about),
+    ]
+    x = left
+    for trace, colour in zip(TRACES, colours):
+        out.append(f'<rect x="{x}" y="58" width="12" height="12" '
+                   f'fill="{colour}"/>')
+        out.append(f'<text x="{x + 18}" y="68">{trace}</text>')
+        x += 80
+    base = height - 46
+    tick = 0
+    while tick <= highest:
+        x = left + tick * scale
+        out.append(f'<line x1="{x:.1f}" y1="{top - 4}" x2="{x:.1f}" '
+                   f'y2="{base}" stroke="#dddddd"/>')
+        out.append(f'<text x="{x:.1f}" y="{base + 16}" '
+                   f'text-anchor="middle">{tick}</text>')
+        tick += step
+    out.append(f'<text x="{left + width / 2}" y="{base + 36}" '
+               'text-anchor="middle">instructions for each block</text>')
+    y = top
+    for row, values in groups:
+        weight = ' font-weight="bold"' if row.startswith("wsheap") else ""
+        out.append(f'<text x="{left - 10}" y="{y + 1.5 * bar + 4:.1f}" '
+                   f'text-anchor="end"{weight}>{row}</text>')
+        for value, colour in zip(values, colours):
+            out.append(f'<rect x="{left}" y="{y}" width="{value * scale:.1f}" '
+                       f'height="{bar - 1}" fill="{colour}"/>')
+            label = f"{value:.1f}" if value < 100 else f"{value:.0f}"
+            out.append(f'<text x="{left + value * scale + 5:.1f}" '
+                       f'y="{y + bar - 3}" font-size="11">{label}</text>')
+            y += bar
+        y += gap
+    out.append(f'<line x1="{left}" y1="{top - 4}" x2="{left}" y2="{base}" '
+               'stroke="#555555"/>')
+    return "\n".join(out) + "\n</svg>\n"
+
+
+def count_blocks(directory):
+    result = {}
+    for trace in TRACES:
+        path = os.path.join(directory, trace + ".trace")
+        with open(path, encoding="utf-8") as file:
+            result[trace] = sum(1 for line in file if line[:2] in
+                                ("a ", "z ", "r "))
+    return result
+
+
+def count_peaks(directory):
+    """trace: [bytes asked for / most of them alive at once] of each message"""
+    result = {}
+    for trace in TRACES:
+        ratios, live, asked, peak = [], {}, 0, 0
+        with open(os.path.join(directory, trace + ".trace"),
+                  encoding="utf-8") as file:
+            for line in file:
+                words = line.split()
+                if words[0] in ("a", "z", "r"):
+                    live[words[1]] = int(words[2])
+                    asked += int(words[2])
+                    peak = max(peak, sum(live.values()))
+                elif words[0] == "f":
+                    live.pop(words[1], None)
+                elif words[0] == "m":
+                    ratios.append(asked / max(peak, 1))
+                    live, asked, peak = {}, 0, 0
+        result[trace] = statistics.median(ratios)
+    return result
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    for option in ("logs", "recorded", "traces", "json", "svg", "table"):
+        parser.add_argument("--" + option, required=True)
+    args = parser.parse_args()
+
+    try:
+        with open(args.recorded, encoding="utf-8") as file:
+            recorded = json.load(file)
+    except FileNotFoundError:
+        recorded = None
+    except ValueError as error:
+        sys.exit(f"error: the recorded figures are no JSON: {error}")
+
+    logs = Logs(args.logs)
+    report = Report(logs, recorded, count_blocks(args.traces),
+                    count_peaks(args.traces))
+    data = report.data()
+    report.tables()
+    report.bounds()
+    judged_lines = len(report.lines)
+    report.compare(data)
+
+    print("\n".join(report.lines))
+    for note in logs.notes:
+        print(f"note: {note}")
+    for error in logs.errors:
+        print(f"error: {error}")
+    if logs.errors:
+        print("==> results are missing, so none are recorded")
+    else:
+        # Not the comparison, which would differ when nothing else does.
+        for path, text in ((args.json, to_json(data)),
+                           (args.svg, to_svg(report, logs.about[COUNTED[0]])),
+                           (args.table,
+                            "\n".join(report.lines[:judged_lines]))):
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(text)
+        print(f"==> written to {os.path.dirname(args.json)}: \"git diff\" "
+              "shows what changed, and a commit records it")
+    print(f"bench: {report.met} bounds met, {report.missed} missed; "
+          f"{report.rows} rows compared, {report.risen} risen")
+    return 1 if logs.errors or report.missed or report.risen else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
