@@ -116,23 +116,23 @@
 #define WSHEAP_FLAGS	(WSHEAP_SERIALIZE | WSHEAP_NODE | WSHEAP_CONTIG | \
 			 WSHEAP_ADAPTIVE)
 /* Beside the caller's flags: the heap may not take the short path, */
-#define WSHEAP_LONG	BIT(24)
+#define WSHEAP_LONG	BIT(20)
 /* obtained memory for the message in hand, */
-#define WSHEAP_GREW	BIT(25)
+#define WSHEAP_GREW	BIT(21)
 /* is to obtain one chunk for a message that needs more than the first, */
-#define WSHEAP_FOLD	BIT(26)
+#define WSHEAP_FOLD	BIT(22)
 /* has handed memory to the worker at some time, */
-#define WSHEAP_DEFERRED	BIT(27)
+#define WSHEAP_DEFERRED	BIT(23)
 /* cut a block that its taker has to clear, */
-#define WSHEAP_UNCLEAR	BIT(28)
+#define WSHEAP_UNCLEAR	BIT(24)
 /* is since the last reset what that left, but for blocks in its first chunk, */
-#define WSHEAP_FIRST	BIT(29)
+#define WSHEAP_FIRST	BIT(25)
 /* never parts with its first chunk, which is that of the initial size, */
-#define WSHEAP_PINNED	BIT(23)
+#define WSHEAP_PINNED	BIT(26)
 /* belongs to a pool, and so does its name, */
-#define WSHEAP_POOLED	BIT(22)
+#define WSHEAP_POOLED	BIT(27)
 /* is a serialized one whose blocks are rounded as others are. */
-#define WSHEAP_LOCKED	BIT(21)
+#define WSHEAP_LOCKED	BIT(28)
 
 /**
  * struct wsheap_chunk - memory from the system, and the header of it
@@ -1280,7 +1280,10 @@ static __always_inline void wsheap_rewind(struct wsheap *heap,
 	heap->slack = 0;
 }
 
-/* Whether an adaptive heap may do that, too. */
+/*
+ * Whether that is to be done: not where bytes have to go, nor by an adaptive
+ * heap that holds more than such a message calls for.
+ */
 static bool wsheap_may_rewind(struct wsheap *heap, struct wsheap_chunk *chunk,
 			      char *end)
 {

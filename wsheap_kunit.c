@@ -2109,6 +2109,21 @@ static void take_blocks(struct kunit *test, struct wsheap *heap, int n,
 	check_heap(test, heap);
 }
 
+static void heap_of_several_users_is_not_looked_at_without_its_lock(struct kunit *test)
+{
+	struct wsheap_args args = { .flags = WSHEAP_SERIALIZE };
+	struct wsheap *heap = test_heap_args(test, WSHEAP_UNLIMITED, SZ_64K, &args);
+	struct wsheap_chunk *open;
+
+	KUNIT_ASSERT_NOT_NULL(test, wsheap_alloc(heap, 8, GFP_KERNEL));
+	/* another caller may have given it back meanwhile: this one faults */
+	open = heap->open;
+	heap->open = (struct wsheap_chunk *)LIST_POISON1;
+	KUNIT_EXPECT_NULL(test, __wsheap_alloc_open_aligned(heap, 40, 64));
+	heap->open = open;
+	destroy_checked(test, heap);
+}
+
 /*
  * Clearing: what was cleared and not used is not cleared again.
  */
@@ -2175,6 +2190,16 @@ static struct wsheap *adaptive_heap(struct kunit *test, size_t trim)
 	return test_heap_args(test, WSHEAP_UNLIMITED, trim, &args);
 }
 
+static void pass_messages(struct kunit *test, struct wsheap *heap, int n,
+			  int blocks, size_t size)
+{
+	while (n--) {
+		take_blocks(test, heap, blocks, size);
+		wsheap_reset(heap);
+		check_heap(test, heap);
+	}
+}
+
 static void adaptive_heap_forgets_a_huge_message(struct kunit *test)
 {
 	static const int huge[] = { 1, 2, 30 };
@@ -2190,11 +2215,7 @@ static void adaptive_heap_forgets_a_huge_message(struct kunit *test)
 		wsheap_reset(heap);
 		KUNIT_EXPECT_GE(test, actual_of(heap), 1000000);
 		/* 7/8 to the power of 50 is less than 1/512 */
-		for (j = 0; j < 50; j++) {
-			take_blocks(test, heap, 20, 100);
-			wsheap_reset(heap);
-			check_heap(test, heap);
-		}
+		pass_messages(test, heap, 50, 20, 100);
 		take_blocks(test, heap, 20, 100);
 		KUNIT_EXPECT_LE(test, actual_of(heap),
 				WSHEAP_BOUND_FACTOR * 2100 + WSHEAP_BOUND_CONSTANT);
@@ -2206,36 +2227,26 @@ static void adaptive_heap_has_what_the_usual_message_needs(struct kunit *test)
 {
 #ifdef kunit_activate_static_stub
 	struct wsheap *heap = adaptive_heap(test, WSHEAP_UNLIMITED);
-	int i, round;
+	int round;
 
 	kunit_activate_static_stub(test, backing_alloc, count_backing);
-	for (i = 0; i < 5; i++) {
-		take_blocks(test, heap, 20, 100);
-		wsheap_reset(heap);
-	}
+	pass_messages(test, heap, 5, 20, 100);
 	for (round = 0; round < 3; round++) {
-		take_blocks(test, heap, 1000, 1000);
-		wsheap_reset(heap);
+		pass_messages(test, heap, 1, 1000, 1000);
 		obtained = 0;
-		for (i = 0; i < 100; i++) {
-			take_blocks(test, heap, 20, 100);
-			wsheap_reset(heap);
-		}
+		pass_messages(test, heap, 100, 20, 100);
 		KUNIT_EXPECT_EQ(test, obtained, 0);
 	}
 	destroy_checked(test, heap);
 
 	/* large ones come back, and a single small one among them */
 	heap = adaptive_heap(test, WSHEAP_UNLIMITED);
-	for (i = 0; i < 20; i++) {
-		take_blocks(test, heap, i < 5 || i == 15 ? 7 : 1, 1000);
-		wsheap_reset(heap);
-	}
+	pass_messages(test, heap, 5, 7, 1000);
+	pass_messages(test, heap, 10, 1, 1000);
+	pass_messages(test, heap, 1, 7, 1000);
+	pass_messages(test, heap, 4, 1, 1000);
 	obtained = 0;
-	for (i = 0; i < 5; i++) {
-		take_blocks(test, heap, 7, 1000);
-		wsheap_reset(heap);
-	}
+	pass_messages(test, heap, 5, 7, 1000);
 	KUNIT_EXPECT_EQ(test, obtained, 0);
 	destroy_checked(test, heap);
 #else
@@ -2616,19 +2627,23 @@ static void caller_that_may_sleep_waits_for_a_heap(struct kunit *test)
 static void failed_pool_leaves_nothing(struct kunit *test)
 {
 	unsigned int live = count_live();
-	struct wsheap_args args = { .initial_size = 1000 };
+	struct wsheap_args args = { .initial_size = 100 };
 
 	kunit_activate_static_stub(test, wsheap_alloc_object, failing_object);
+	kunit_activate_static_stub(test, wsheap_copy_name, failing_name);
+	kunit_activate_static_stub(test, backing_alloc, failing_backing);
 	create_caches(test);
-	for (fail_at = 1; fail_at <= 4; fail_at++) {
+	/* the name, and then a heap and its chunk three times */
+	for (fail_at = 1; fail_at <= 8; fail_at++) {
 		struct wsheap_pool *pool;
 
 		calls = 0;
 		pool = wsheap_pool_create(SZ_64K, SZ_64K, &args, 3, 0);
-		if (fail_at <= 3)
+		if (fail_at <= 7)
 			KUNIT_EXPECT_EQ(test, PTR_ERR(pool), -ENOMEM);
 		else
 			KUNIT_EXPECT_NOT_ERR_OR_NULL(test, pool);
+		KUNIT_EXPECT_EQ(test, calls, min(fail_at, 7));
 		wsheap_pool_destroy(pool);
 		KUNIT_EXPECT_EQ(test, count_live(), live);
 	}
@@ -2732,6 +2747,7 @@ static struct kunit_case wsheap_cases[] = {
 	KUNIT_CASE(serialized_heap_serves_several_users_exactly),
 	KUNIT_CASE_PARAM(constant_alignment_is_kept, flags_gen_params),
 	KUNIT_CASE(quota_holds_on_the_short_path_with_alignment),
+	KUNIT_CASE(heap_of_several_users_is_not_looked_at_without_its_lock),
 	KUNIT_CASE(clear_bytes_behind_a_short_message_are_remembered),
 	KUNIT_CASE(adaptive_heap_forgets_a_huge_message),
 	KUNIT_CASE(adaptive_heap_has_what_the_usual_message_needs),

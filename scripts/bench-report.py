@@ -133,10 +133,8 @@ class Logs:
                     "nothing,freed" if row in FREED else "nothing")
                 if figure and loop and row != "memset":
                     figure["net"] = figure["minimum"] - loop["minimum"]
-                    figure["net median"] = figure["median"] - loop["median"]
                 elif figure:
                     figure["net"] = figure["minimum"]
-                    figure["net median"] = figure["median"]
         return result
 
 
