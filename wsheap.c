@@ -5,7 +5,8 @@
  * A driver makes a heap for each message that it has in hand, takes the pieces
  * of the message from it, and resets it when the message is done. Blocks are
  * cut from chunks, one after another; no block has a header, and none can be
- * given back alone.
+ * given back alone. That is a message heap. Private heaps, whose blocks can, are
+ * in wsheap_private.c, pools of message heaps in wsheap_pool.c.
  *
  *	heap   used --> chunk --> chunk --> chunk	newest first
  *	       kept --> chunk --> chunk			in order of use
@@ -63,13 +64,13 @@
  * Chunks come from kmalloc or vmalloc. vfree() may sleep where a reset may
  * not, so a reset hands such memory to a worker, and wsheap_destroy(), which
  * may sleep, waits for it.
- *
- * Pools of heaps are in wsheap_pool.c.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 #define WSHEAP_IMPLEMENTATION
 
+#include <linux/bitmap.h>
+#include <linux/bitops.h>
 #include <linux/device.h>
 #include <linux/dma-mapping.h>
 #include <linux/export.h>
@@ -81,6 +82,10 @@
 #include <linux/nodemask.h>
 #include <linux/once_lite.h>
 #include <linux/percpu.h>
+#include <linux/poison.h>
+#include <linux/random.h>
+#include <linux/ratelimit.h>
+#include <linux/rbtree.h>
 #include <linux/sched.h>
 #include <linux/shrinker.h>
 #include <linux/sizes.h>
@@ -115,6 +120,7 @@
 
 #define WSHEAP_FLAGS	(WSHEAP_SERIALIZE | WSHEAP_NODE | WSHEAP_CONTIG | \
 			 WSHEAP_ADAPTIVE)
+#define WSHEAP_OPTIONS	(WSHEAP_NO_SERIALIZE | WSHEAP_GENERATE_EXCEPTIONS)
 /* Beside the caller's flags: the heap may not take the short path, */
 #define WSHEAP_LONG	BIT(20)
 /* obtained memory for the message in hand, */
@@ -131,8 +137,14 @@
 #define WSHEAP_PINNED	BIT(26)
 /* belongs to a pool, and so does its name, */
 #define WSHEAP_POOLED	BIT(27)
-/* is a serialized one whose blocks are rounded as others are. */
+/* is a serialized one whose blocks are rounded as others are, */
 #define WSHEAP_LOCKED	BIT(28)
+/* is a private heap (WSHEAP_PRIVATE) that gives out blocks from bins at once, */
+#define WSHEAP_SHORT	BIT(16)
+/* the same with a lock, */
+#define WSHEAP_SHORT_LOCKED BIT(17)
+/* the same without, but they are to be cleared. */
+#define WSHEAP_SHORT_CLEAR BIT(19)
 
 /**
  * struct wsheap_chunk - memory from the system, and the header of it
@@ -163,7 +175,7 @@ struct wsheap_chunk {
 static const struct wsheap_chunk wsheap_no_chunk;
 #define NO_CHUNK	((struct wsheap_chunk *)&wsheap_no_chunk)
 
-/* All heaps, for the report at unloading. */
+/* All heaps, for wsheap_for_each() and the report at unloading. */
 static DEFINE_SPINLOCK(wsheap_live_lock);
 static LIST_HEAD(wsheap_live);
 
@@ -211,6 +223,64 @@ static size_t wsheap_trim_limit(const struct wsheap *heap)
 {
 	return heap->trim_size > heap->max_size ? SIZE_MAX : heap->trim_size;
 }
+
+/* In wsheap_private.c. */
+static int wsheap_private_start(struct wsheap *heap, size_t initial_size,
+				gfp_t gfp);
+static void *wsheap_private_alloc(struct wsheap *heap, size_t size,
+				  size_t align, gfp_t gfp,
+				  struct wsheap_error *err,
+				  unsigned long caller);
+static void *wsheap_private_alloc_large(struct wsheap *heap, size_t size);
+static void wsheap_private_reset(struct wsheap *heap);
+static struct wsheap_chunk *wsheap_private_chunks(struct wsheap *heap);
+static size_t wsheap_private_header(void);
+
+/*
+ * spin_lock_irqsave() calls two functions. Short paths take the same lock inline
+ * where it is no more than this, and go the long way if somebody holds it. With
+ * interrupts off, nobody preempts.
+ */
+#if defined(CONFIG_SMP) && !defined(CONFIG_PREEMPT_RT) && \
+	!defined(CONFIG_DEBUG_SPINLOCK)
+static __always_inline bool __wsheap_trylock(struct wsheap *heap,
+					     unsigned long *irq)
+{
+	local_irq_save(*irq);
+	if (likely(do_raw_spin_trylock(spinlock_check(&heap->lock))))
+		return true;
+	local_irq_restore(*irq);
+	return false;
+}
+
+static __always_inline void wsheap_trylock_end(struct wsheap *heap,
+					       unsigned long irq)
+	__releases(&heap->lock)
+{
+	do_raw_spin_unlock(spinlock_check(&heap->lock));
+	local_irq_restore(irq);
+}
+#else
+static __always_inline bool __wsheap_trylock(struct wsheap *heap,
+					     unsigned long *irq)
+{
+	/* To try what one holds oneself is reported as a bug on one CPU. */
+	if (heap->flags & WSHEAP_PRIVATE &&
+	    READ_ONCE(wsheap_private(heap)->owner) == current)
+		return false;
+	return spin_trylock_irqsave(&heap->lock, *irq);
+}
+
+static __always_inline void wsheap_trylock_end(struct wsheap *heap,
+					       unsigned long irq)
+	__releases(&heap->lock)
+{
+	spin_unlock_irqrestore(&heap->lock, irq);
+}
+#endif
+
+#define wsheap_trylock(heap, irq) \
+	__cond_lock(wsheap, __wsheap_trylock(heap, irq))
 
 /*
  * Backing: where the memory of chunks comes from.
@@ -319,7 +389,9 @@ static struct wsheap_chunk *chunk_alloc_header(const struct wsheap *heap,
 	KUNIT_STATIC_STUB_REDIRECT(chunk_alloc_header, heap, gfp);
 
 	gfp = backing_gfp(heap, gfp) & ~GFP_ZONEMASK;
-	return kmalloc_node_noprof(sizeof(struct wsheap_chunk), gfp,
+	return kmalloc_node_noprof(heap->flags & WSHEAP_PRIVATE ?
+				   wsheap_private_header() :
+				   sizeof(struct wsheap_chunk), gfp,
 				   heap->node);
 }
 
@@ -812,6 +884,8 @@ static noinline void *wsheap_alloc_long(struct wsheap *heap, size_t size,
 	int code;
 
 	might_alloc(gfp);
+	if (heap->flags & WSHEAP_PRIVATE)
+		return wsheap_private_alloc(heap, size, align, gfp, err, caller);
 	code = wsheap_check(heap, size, align, gfp, caller);
 	align = max(align, grain);
 	if (!code && !size)
@@ -915,6 +989,36 @@ static noinline void *wsheap_alloc_stretch(struct wsheap *heap, size_t size)
 	return wsheap_cut_stretch(heap, size, WSHEAP_MIN_ALIGN);
 }
 
+/* The short path of a private heap with a lock. */
+static __always_inline void *wsheap_alloc_short_locked(struct wsheap *heap,
+						       size_t size)
+{
+	unsigned long irq;
+	void *p;
+
+	if (unlikely(size > WSHEAP_SMALL_SIZE))
+		return wsheap_private_alloc_large(heap, size);
+	if (unlikely(!wsheap_trylock(heap, &irq)))
+		return NULL;
+	p = wsheap_take_small(heap, size);
+	wsheap_trylock_end(heap, irq);
+	if (want_init_on_alloc(0) && p)
+		return wsheap_clear_for(p, p, size);
+	return p;
+}
+
+/* And of one without, where blocks are to be cleared. */
+static __always_inline void *wsheap_alloc_short_clear(struct wsheap *heap,
+						      size_t size)
+{
+	void *p;
+
+	if (unlikely(size > WSHEAP_SMALL_SIZE))
+		return wsheap_private_alloc_large(heap, size);
+	p = wsheap_take_small(heap, size);
+	return p ? wsheap_clear_for(p, p, size) : NULL;
+}
+
 /**
  * __wsheap_alloc_open - take a block from where blocks come from
  * @heap: the heap.
@@ -933,13 +1037,26 @@ void *__wsheap_alloc_open(struct wsheap *heap, size_t size)
 	struct wsheap_chunk *chunk;
 	void *block = NULL;
 	unsigned long irq;
+	u32 flags;
 
-	if (!(heap->flags & WSHEAP_LOCKED)) {
-		if (want_init_on_alloc(0))
-			return wsheap_alloc_stretch(heap, size);
-		return NULL;
+	if (heap->flags & WSHEAP_SHORT) {
+		if (likely(size <= WSHEAP_SMALL_SIZE))
+			return wsheap_take_small(heap, size);
+		return wsheap_private_alloc_large(heap, size);
 	}
-	spin_lock_irqsave(&heap->lock, irq);
+	/* Not merged with the above, which needs no register then. */
+	flags = READ_ONCE(heap->flags);
+	if (!(flags & WSHEAP_LOCKED)) {
+		if (flags & WSHEAP_SHORT_LOCKED)
+			return wsheap_alloc_short_locked(heap, size);
+		if (!want_init_on_alloc(0))
+			return NULL;
+		if (flags & WSHEAP_SHORT_CLEAR)
+			return wsheap_alloc_short_clear(heap, size);
+		return wsheap_alloc_stretch(heap, size);
+	}
+	if (unlikely(!wsheap_trylock(heap, &irq)))
+		return NULL;
 	chunk = heap->open;
 	/* The room is a multiple of what sizes are rounded to. */
 	if (likely(size - 1 < (size_t)(chunk->clean - chunk->used) &&
@@ -948,7 +1065,7 @@ void *__wsheap_alloc_open(struct wsheap *heap, size_t size)
 		chunk->used += ALIGN(size, WSHEAP_MIN_ALIGN);
 		heap->left -= size;
 	}
-	spin_unlock_irqrestore(&heap->lock, irq);
+	wsheap_trylock_end(heap, irq);
 	return block;
 }
 EXPORT_SYMBOL_NS_GPL(__wsheap_alloc_open, WSHEAP_NS);
@@ -1336,6 +1453,8 @@ static noinline void wsheap_reset_long(struct wsheap *heap)
 	struct wsheap_chunk *drop;
 	unsigned long irq;
 
+	if (unlikely(heap->flags & WSHEAP_PRIVATE))
+		return wsheap_private_reset(heap);
 	if (heap->flags & WSHEAP_SERIALIZE) {
 		if (wsheap_reset_locked(heap))
 			return;
@@ -1354,8 +1473,9 @@ static noinline void wsheap_reset_long(struct wsheap *heap)
  *
  * Afterwards WSHEAP_PROPERTY_REQUESTED_SIZE is 0, and
  * WSHEAP_PROPERTY_ACTUAL_SIZE at most the heap's trim_size, overhead included;
- * if trim_size is larger than max_size, nothing is trimmed. Memory from
- * vmalloc that is not kept goes to a worker. Answers to WsResetHeap.
+ * if trim_size is larger than max_size, nothing is trimmed. A private heap is
+ * as after its creation. Memory from vmalloc that is not kept goes to a worker.
+ * Answers to WsResetHeap.
  *
  * Context: any but NMI; on PREEMPT_RT not in hardirq and not under a raw
  * spinlock. Never sleeps and never fails. The cost grows with the chunks, not
@@ -1439,12 +1559,11 @@ static bool wsheap_args_valid(const struct wsheap_args *args)
 }
 
 static struct wsheap *wsheap_alloc_object(const struct wsheap_args *args,
-					  gfp_t gfp)
+					  size_t size, gfp_t gfp)
 {
-	KUNIT_STATIC_STUB_REDIRECT(wsheap_alloc_object, args, gfp);
+	KUNIT_STATIC_STUB_REDIRECT(wsheap_alloc_object, args, size, gfp);
 
-	return kzalloc(sizeof(struct wsheap),
-		       gfp | (args->chunk_gfp & __GFP_ACCOUNT));
+	return kzalloc(size, gfp | (args->chunk_gfp & __GFP_ACCOUNT));
 }
 
 static const char *wsheap_copy_name(const struct wsheap_args *args)
@@ -1462,6 +1581,8 @@ static void wsheap_release(struct wsheap *heap, bool may_sleep)
 	list_del(&heap->live);
 	spin_unlock_irqrestore(&wsheap_live_lock, irq);
 
+	if (heap->flags & WSHEAP_PRIVATE)
+		heap->used = wsheap_private_chunks(heap);
 	chunk_release_all(heap->used, may_sleep);
 	chunk_release_all(heap->kept, may_sleep);
 	if (!(heap->flags & WSHEAP_POOLED))
@@ -1498,9 +1619,11 @@ static struct wsheap *wsheap_new(size_t max_size, size_t trim_size,
 				 const struct wsheap_args *args,
 				 const char *name, u32 flags, gfp_t gfp)
 {
-	struct wsheap *heap = wsheap_alloc_object(args, gfp);
+	size_t size = flags & WSHEAP_PRIVATE ? sizeof(struct wsheap_private) :
+					       sizeof(struct wsheap);
+	struct wsheap *heap = wsheap_alloc_object(args, size, gfp);
 	unsigned long irq;
-	int ret;
+	int ret = 0;
 
 	if (!heap)
 		return ERR_PTR(-ENOMEM);
@@ -1518,12 +1641,13 @@ static struct wsheap *wsheap_new(size_t max_size, size_t trim_size,
 	heap->chunk_gfp = args->chunk_gfp;
 	heap->node = args->flags & WSHEAP_NODE ? args->node : NUMA_NO_NODE;
 	heap->name = name;
-	if (args->initial_size) {
+	if (flags & WSHEAP_PRIVATE)
+		ret = wsheap_private_start(heap, trim_size, gfp);
+	else if (args->initial_size)
 		ret = wsheap_obtain_initial(heap, args->initial_size, gfp);
-		if (ret) {
-			kfree(heap);
-			return ERR_PTR(ret);
-		}
+	if (ret) {
+		kfree(heap);
+		return ERR_PTR(ret);
 	}
 
 	spin_lock_irqsave(&wsheap_live_lock, irq);
@@ -1625,6 +1749,7 @@ struct wsheap *devm_wsheap_create(struct device *dev, size_t max_size,
 }
 EXPORT_SYMBOL_NS_GPL(devm_wsheap_create, WSHEAP_NS);
 
+#include "wsheap_private.c"
 #include "wsheap_pool.c"
 
 static struct shrinker *wsheap_shrinker;

@@ -20,7 +20,9 @@
 #include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/overflow.h>
+#include <linux/rbtree.h>
 #include <linux/sched/mm.h>
+#include <linux/sizes.h>
 #include <linux/spinlock.h>
 #include <linux/stdarg.h>
 #include <linux/string.h>
@@ -48,6 +50,12 @@ struct wsheap_pool;
 #define WSHEAP_BOUND_CONSTANT	1024
 
 /*
+ * The largest block of a private heap with a maximum size, in bytes: slightly
+ * less than 1 MiB, and than 512 KiB on 32-bit, as on Windows.
+ */
+#define WSHEAP_FIXED_BLOCK_MAX	((BITS_PER_LONG == 64 ? SZ_1M : SZ_512K) - SZ_4K)
+
+/*
  * Flags of a message heap, for struct wsheap_args. They share no bit with the
  * options of private heaps, which keep the values that they have on Windows;
  * bits 30 and 31 stay free.
@@ -57,15 +65,21 @@ struct wsheap_pool;
 #define WSHEAP_CONTIG		BIT(10)	/* physically contiguous, fit for DMA */
 #define WSHEAP_ADAPTIVE		BIT(11)	/* keeps what recent messages needed */
 
+/* Options of a private heap, for wsheap_create_private(). */
+#define WSHEAP_NO_SERIALIZE		BIT(0)	/* one caller at a time */
+#define WSHEAP_GENERATE_EXCEPTIONS	BIT(2)	/* a failure is raised */
+#define WSHEAP_CREATE_ENABLE_EXECUTE	BIT(18)	/* refused: -EOPNOTSUPP */
+
 /**
  * struct wsheap_args - what a heap may be told at its creation
  * @flags: WSHEAP_SERIALIZE, WSHEAP_NODE, WSHEAP_CONTIG, WSHEAP_ADAPTIVE, or 0.
+ *	For a private heap WSHEAP_NODE or 0.
  * @name: the class under which the heap is counted and reported; copied.
  *	NULL stands for "wsheap".
  * @initial_size: bytes of blocks, each rounded up to 8 and what alignment
  *	skips counted, that the heap is to hold memory for from the start, and
  *	after a reset if the trim size covers that; 0 takes none before the first
- *	block.
+ *	block. 0 for a private heap, whose creation has a parameter for it.
  * @chunk_gfp: added to the gfp of every call that has to obtain memory:
  *	__GFP_ACCOUNT, __GFP_DMA, __GFP_DMA32 and modifiers of warning and
  *	retrying.
@@ -83,10 +97,13 @@ struct wsheap_args {
 /**
  * struct wsheap_error - why a block was not granted
  * @code: -EINVAL for a bad gfp or alignment, -EOVERFLOW for a size above the
- *	largest block, -EDQUOT for the quota, -ENOMEM for the system's memory.
+ *	largest block, -E2BIG for one above WSHEAP_FIXED_BLOCK_MAX from a private
+ *	heap with a maximum size, -EDQUOT for the quota or that maximum, -ENOMEM
+ *	for the system's memory.
  * @asked: bytes asked for by the call.
  * @in_use: bytes asked for by the blocks that the heap held at that moment.
- * @limit: bytes that these may add up to, the heap's max_size.
+ * @limit: bytes that these may add up to, the heap's max_size; or the maximum
+ *	size of a private heap, its bookkeeping included.
  *
  * The counterpart of WS_ERROR. Only a failing call writes to it.
  */
@@ -101,7 +118,8 @@ struct wsheap_error {
  * enum wsheap_property_id - what wsheap_get_property() can tell
  * @WSHEAP_PROPERTY_MAX_SIZE: bytes that the blocks may add up to, as asked.
  * @WSHEAP_PROPERTY_TRIM_SIZE: bytes that a reset may leave with the heap.
- * @WSHEAP_PROPERTY_REQUESTED_SIZE: bytes asked for since creation or reset.
+ * @WSHEAP_PROPERTY_REQUESTED_SIZE: bytes asked for since creation or reset;
+ *	of a private heap, by the blocks that live.
  * @WSHEAP_PROPERTY_ACTUAL_SIZE: bytes held from the system at this moment, as
  *	the system rounds them, without the heap object.
  *
@@ -131,8 +149,14 @@ struct wsheap {
 	char *cursor;
 	char *limit;
 	size_t left;			/* of the quota, in bytes as asked */
-	u32 slack;			/* what alignment may take elsewhere */
-	u32 peak;			/* what one chunk is to give */
+	union {
+		u32 slack;		/* what alignment may take elsewhere */
+		u32 quick_key;		/* of a private heap, see wsheap_free() */
+	};
+	union {
+		u32 peak;		/* what one chunk is to give */
+		u32 look_mask;		/* of a private heap */
+	};
 	struct wsheap_chunk *open;	/* where blocks come from */
 	size_t max_size;
 
@@ -152,6 +176,112 @@ struct wsheap {
 	struct list_head live;		/* protected by wsheap_live_lock */
 };
 
+/* Among a heap's flags: it is a private heap. */
+#define WSHEAP_PRIVATE	BIT(29)
+
+/* What a private heap has before each block, live or free. */
+struct wsheap_block {
+	u32 seal;			/* the heap's key, the address, the state */
+	u32 size;			/* bytes as asked, or as could be asked */
+};
+
+/*
+ * A block's state lies in that part of its seal which an overrun reaches last. A
+ * live small block's is 0.
+ */
+#define WSHEAP_SEAL_SHIFT	(IS_ENABLED(CONFIG_CPU_BIG_ENDIAN) ? 0 : 28)
+#define WSHEAP_SEAL_FREE	BIT(WSHEAP_SEAL_SHIFT)
+
+/* A private heap's blocks begin and end at multiples of this, headers before. */
+#define WSHEAP_GRAIN		16
+/* Free blocks up to this, headers included, are kept by their exact size. */
+#define WSHEAP_SMALL		768
+/* Larger ones by their magnitude. A private heap is 1 KiB with so many bins. */
+#define WSHEAP_LARGE_BINS	42
+
+/* A private heap. The picture is at the head of wsheap_private.c. */
+struct wsheap_private {
+	struct wsheap heap;
+
+	/* The last freed first, linked through their first bytes. */
+	void *small[WSHEAP_SMALL / WSHEAP_GRAIN + 1];
+	struct hlist_head large[WSHEAP_LARGE_BINS];
+	unsigned long large_map[BITS_TO_LONGS(WSHEAP_LARGE_BINS)];
+
+	u32 key;
+	u32 short_key;			/* as quick_key, locked or not */
+	u32 guard;			/* bytes behind each block, to check */
+	u32 reported;			/* which kinds of misuse */
+	bool careful;			/* no pointer is followed unseen */
+	bool thorough;			/* the sweep merges all, and gives back */
+	bool freed;			/* something, since it began */
+	bool settled;			/* merged all, and nothing freed since */
+	struct rb_root regions;		/* by address */
+	struct wsheap_region *initial;
+	char *open;			/* free, and not in a bin, */
+	char *open_end;			/* up to here */
+	struct wsheap_block *top;	/* never used, and not in a bin */
+	size_t shared;			/* bytes of regions of many blocks */
+	size_t mark;			/* less what lives: what is in bins */
+	size_t peak;			/* the most that lived, as far as known */
+	size_t cut;			/* bytes not from bins, since the sweep */
+	size_t refused;			/* the shortest tile, while settled */
+	struct wsheap_region *hand_region;	/* of the sweep under way, */
+	char *hand;			/* which has come so far */
+	struct task_struct *owner;	/* who is in wsheap_lock(), */
+	unsigned int depth;		/* and how often */
+	unsigned long irq;
+	void (*failed)(struct wsheap *heap, const struct wsheap_error *err,
+		       void *data);
+	void *failed_data;
+};
+
+/**
+ * enum wsheap_walk_kind - what wsheap_walk() came to
+ * @WSHEAP_WALK_REGION: memory from the system; its blocks follow.
+ * @WSHEAP_WALK_BUSY: a block.
+ * @WSHEAP_WALK_FREE: free space.
+ */
+enum wsheap_walk_kind {
+	WSHEAP_WALK_REGION = 1,
+	WSHEAP_WALK_BUSY,
+	WSHEAP_WALK_FREE,
+};
+
+/**
+ * struct wsheap_walk_entry - a place in a private heap
+ * @kind: what is there; 0 before the first call.
+ * @address: where the region, the block or the free space begins.
+ * @size: bytes: of a block, as asked; of free space, for one block; of a
+ *	region, as held from the system.
+ * @overhead: bytes of it beside these: headers and rounding.
+ *
+ * The counterpart of PROCESS_HEAP_ENTRY.
+ */
+struct wsheap_walk_entry {
+	enum wsheap_walk_kind kind;
+	void *address;
+	size_t size;
+	size_t overhead;
+};
+
+/**
+ * struct wsheap_summary - what a heap holds, in bytes
+ * @allocated: asked for by the blocks that live.
+ * @committed: held from the system.
+ * @reserved: what the heap may come to hold without anybody's leave: its
+ *	maximum size, or as @committed where there is none.
+ * @bound: what @reserved may become; WSHEAP_UNLIMITED without a maximum size.
+ *
+ * The counterpart of HEAP_SUMMARY.
+ */
+struct wsheap_summary {
+	size_t allocated;
+	size_t committed;
+	size_t reserved;
+	size_t bound;
+};
+
 struct wsheap *wsheap_create(size_t max_size, size_t trim_size,
 			     const struct wsheap_args *args);
 struct wsheap *devm_wsheap_create(struct device *dev, size_t max_size,
@@ -169,7 +299,7 @@ void *__wsheap_alloc_open_aligned(struct wsheap *heap, size_t size,
 void *__wsheap_alloc(struct wsheap *heap, size_t size, size_t align, gfp_t gfp,
 		     struct wsheap_error *err) __alloc_size(2) __malloc;
 void *wsheap_memdup(struct wsheap *heap, const void *src, size_t len,
-		    gfp_t gfp) __alloc_size(3);
+		    gfp_t gfp) __realloc_size(3);
 char *wsheap_strdup(struct wsheap *heap, const char *s, gfp_t gfp) __malloc;
 char *wsheap_strndup(struct wsheap *heap, const char *s, size_t max,
 		     gfp_t gfp) __malloc;
@@ -177,6 +307,30 @@ __printf(3, 4) char *wsheap_asprintf(struct wsheap *heap, gfp_t gfp,
 				     const char *fmt, ...) __malloc;
 __printf(3, 0) char *wsheap_vasprintf(struct wsheap *heap, gfp_t gfp,
 				      const char *fmt, va_list ap) __malloc;
+
+struct wsheap *wsheap_create_private(unsigned int options, size_t initial_size,
+				     size_t maximum_size);
+struct wsheap *wsheap_create_private_args(unsigned int options,
+					  size_t initial_size,
+					  size_t maximum_size,
+					  const struct wsheap_args *args);
+void __wsheap_free(struct wsheap *heap, void *p);
+void *wsheap_realloc(struct wsheap *heap, void *p, size_t size, gfp_t gfp)
+	__realloc_size(3);
+bool wsheap_resize(struct wsheap *heap, void *p, size_t size, gfp_t gfp);
+size_t wsheap_size(struct wsheap *heap, const void *p);
+int wsheap_lock(struct wsheap *heap);
+void wsheap_unlock(struct wsheap *heap);
+bool wsheap_validate(struct wsheap *heap, const void *p);
+int wsheap_walk(struct wsheap *heap, struct wsheap_walk_entry *entry);
+size_t wsheap_compact(struct wsheap *heap);
+void wsheap_summary(struct wsheap *heap, struct wsheap_summary *sum);
+int wsheap_for_each(int (*fn)(struct wsheap *heap, void *data), void *data);
+void wsheap_set_failure_handler(struct wsheap *heap,
+				void (*fn)(struct wsheap *heap,
+					   const struct wsheap_error *err,
+					   void *data),
+				void *data);
 
 struct wsheap_pool *wsheap_pool_create(size_t max_size, size_t trim_size,
 				       const struct wsheap_args *args,
@@ -381,6 +535,102 @@ static __always_inline void *wsheap_alloc_aligned(struct wsheap *heap,
 	return __wsheap_alloc(heap, size, align, gfp, NULL);
 }
 
+static __always_inline struct wsheap_private *
+wsheap_private(struct wsheap *heap)
+{
+	return container_of(heap, struct wsheap_private, heap);
+}
+
+static __always_inline u32 wsheap_seal(u32 key, const void *p)
+{
+	return key ^ (u32)(unsigned long)p;
+}
+
+/*
+ * The bin of small blocks for a size, as an index into the heap: or the
+ * compiler would add the array's offset in an instruction of its own.
+ */
+static __always_inline size_t wsheap_small_bin(size_t size)
+{
+	const size_t first = offsetof(struct wsheap_private, small) /
+			     sizeof(void *);
+
+	return (first * WSHEAP_GRAIN + WSHEAP_GRAIN - 1 +
+		sizeof(struct wsheap_block) + size) / WSHEAP_GRAIN;
+}
+
+#define WSHEAP_SMALL_SIZE	(WSHEAP_SMALL - sizeof(struct wsheap_block))
+
+/* Takes a free block of just this small size, if there is one. */
+static __always_inline void *wsheap_take_small(struct wsheap *heap, size_t size)
+{
+	struct wsheap_block *block;
+	void **bins = (void **)heap, *p;
+	size_t bin;
+
+	bin = wsheap_small_bin(size);
+	p = bins[bin];
+	if (unlikely(!p))
+		return NULL;
+	/* Or its address would be computed once, ahead of both uses. */
+	OPTIMIZER_HIDE_VAR(bin);
+	bins[bin] = *(void **)p;
+	block = p - sizeof(*block);
+	block->size = size;
+	block->seal ^= WSHEAP_SEAL_FREE;
+	heap->left -= size;
+	return p;
+}
+
+/* Gives back what the last function took: @p has the seal of such a block. */
+static __always_inline void wsheap_put_small(struct wsheap *heap, void *p)
+{
+	struct wsheap_block *block = p - sizeof(*block);
+	size_t bin = wsheap_small_bin(block->size);
+	void **bins = (void **)heap;
+
+	heap->left += block->size;
+	block->seal ^= WSHEAP_SEAL_FREE;
+	*(void **)p = bins[bin];
+	OPTIMIZER_HIDE_VAR(bin);
+	bins[bin] = p;
+}
+
+/* Whether the header that a block should have can be looked at. */
+static __always_inline bool wsheap_may_look(struct wsheap *heap, const void *p)
+{
+	/* Debug kernels see to it that the heap is not a message heap. */
+	if ((IS_ENABLED(CONFIG_KASAN) || IS_ENABLED(CONFIG_LOCKDEP) ||
+	     IS_ENABLED(CONFIG_DEBUG_ATOMIC_SLEEP)) &&
+	    !(heap->flags & WSHEAP_PRIVATE))
+		return false;
+	return (unsigned long)p & heap->look_mask;
+}
+
+/**
+ * wsheap_free - give a block back to a private heap
+ * @heap: the heap.
+ * @p: the block; NULL is ignored.
+ *
+ * A block that is not the heap's, or not any more, is reported and left alone.
+ * Answers to HeapFree.
+ *
+ * Context: any but NMI; on PREEMPT_RT not in hardirq and not under a raw
+ * spinlock. Never sleeps. One caller at a time for each heap with
+ * WSHEAP_NO_SERIALIZE.
+ */
+static __always_inline void wsheap_free(struct wsheap *heap, void *p)
+{
+	const struct wsheap_block *block = p - sizeof(*block);
+
+	/* Where there is no short path, no seal fits the key. */
+	if (likely(wsheap_may_look(heap, p)) &&
+	    likely(block->seal == wsheap_seal(heap->quick_key, p)))
+		wsheap_put_small(heap, p);
+	else
+		__wsheap_free(heap, p);
+}
+
 /*
  * Where the kernel counts allocations by call site, the line that made a heap
  * grow is the driver's.
@@ -393,6 +643,7 @@ static __always_inline void *wsheap_alloc_aligned(struct wsheap *heap,
 #define wsheap_calloc(...)	alloc_hooks(wsheap_calloc(__VA_ARGS__))
 #define wsheap_alloc_aligned(...) \
 	alloc_hooks(wsheap_alloc_aligned(__VA_ARGS__))
+#define wsheap_realloc(...)	alloc_hooks(wsheap_realloc(__VA_ARGS__))
 #define wsheap_memdup(...)	alloc_hooks(wsheap_memdup(__VA_ARGS__))
 #define wsheap_strdup(...)	alloc_hooks(wsheap_strdup(__VA_ARGS__))
 #define wsheap_strndup(...)	alloc_hooks(wsheap_strndup(__VA_ARGS__))

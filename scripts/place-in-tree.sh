@@ -28,7 +28,7 @@ fi
 mkdir -p "$tree/lib/wsheap/bench/traces"
 # Only what changed, so that make builds only what changed.
 for file in Kbuild Kconfig wsheap.c wsheap.h wsheap_compat.h wsheap_pool.c \
-	wsheap_kunit.c bench/Kbuild bench/wsheap_bench.c \
+	wsheap_private.c wsheap_kunit.c wsheap_private_kunit.c bench/Kbuild bench/wsheap_bench.c \
 	bench/traces/soap.trace bench/traces/json.trace \
 	bench/traces/x509.trace; do
 	cmp -s "$here/$file" "$tree/lib/wsheap/$file" ||
