@@ -1813,9 +1813,10 @@ static struct wsheap_chunk *failing_header(const struct wsheap *heap, gfp_t gfp)
 	return fails_now() ? NULL : kmem_cache_alloc(header_cache, gfp);
 }
 
-static struct wsheap *failing_object(const struct wsheap_args *args, gfp_t gfp)
+static struct wsheap *failing_object(const struct wsheap_args *args, size_t size,
+				     gfp_t gfp)
 {
-	return fails_now() ? NULL : kzalloc(sizeof(struct wsheap), gfp);
+	return fails_now() ? NULL : kzalloc(size, gfp);
 }
 
 static const char *failing_name(const struct wsheap_args *args)
@@ -2458,7 +2459,8 @@ static void *no_backing(const struct wsheap *heap, size_t size, gfp_t gfp)
 	return NULL;
 }
 
-static struct wsheap *no_object(const struct wsheap_args *args, gfp_t gfp)
+static struct wsheap *no_object(const struct wsheap_args *args, size_t size,
+				gfp_t gfp)
 {
 	return NULL;
 }
@@ -2687,6 +2689,8 @@ static void initial_memory_is_there_for_every_message(struct kunit *test)
 #endif
 }
 
+#include "wsheap_private_kunit.c"
+
 static struct kunit_case wsheap_cases[] = {
 	KUNIT_CASE(takes_nothing_but_the_object_at_creation),
 	KUNIT_CASE(zeroed_args_mean_the_same_as_none),
@@ -2758,6 +2762,44 @@ static struct kunit_case wsheap_cases[] = {
 	KUNIT_CASE(pool_refuses_bad_args),
 	KUNIT_CASE(idle_heaps_of_a_pool_are_bounded),
 	KUNIT_CASE(idle_heaps_go_under_pressure_and_no_others),
+	KUNIT_CASE(options_have_the_values_of_windows),
+	KUNIT_CASE(bad_private_creation_is_refused),
+	KUNIT_CASE(creation_has_name_and_node),
+	KUNIT_CASE_PARAM(sizes_round_up_to_pages_and_initial_is_committed, private_gen_params),
+	KUNIT_CASE_PARAM(fixed_heap_never_holds_more_than_its_maximum, private_gen_params),
+	KUNIT_CASE_PARAM(fixed_heap_in_atomic_context_uses_its_maximum, private_gen_params),
+	KUNIT_CASE_PARAM(fixed_heap_refuses_a_block_above_the_bound, private_gen_params),
+	KUNIT_CASE_PARAM(fixed_heap_has_room_beside_its_bookkeeping, private_gen_params),
+	KUNIT_CASE_PARAM(growable_heap_grows_and_gives_large_blocks_back, private_gen_params),
+	KUNIT_CASE_PARAM(blocks_are_aligned_and_their_sizes_exact, private_gen_params),
+	KUNIT_CASE_PARAM(aligned_private_blocks_are_aligned, private_gen_params),
+	KUNIT_CASE_PARAM(freed_aligned_block_is_found_again_in_a_full_heap, private_gen_params),
+	KUNIT_CASE_PARAM(empty_block_is_a_real_block, private_gen_params),
+	KUNIT_CASE_PARAM(huge_size_fails_and_leaves_the_block, private_gen_params),
+	KUNIT_CASE_PARAM(null_is_freed_and_resized_as_ever, private_gen_params),
+	KUNIT_CASE_PARAM(zeroing_covers_only_the_growth, private_gen_params),
+	KUNIT_CASE_PARAM(resizing_in_place_keeps_the_pointer_or_fails, private_gen_params),
+	KUNIT_CASE_PARAM(freed_memory_serves_other_sizes, private_gen_params),
+	KUNIT_CASE_PARAM(empty_blocks_that_filled_a_heap_make_room, private_gen_params),
+	KUNIT_CASE_PARAM(what_a_settled_heap_split_is_merged_again, private_gen_params),
+	KUNIT_CASE_PARAM(regions_that_are_free_go_for_a_larger_block, private_gen_params),
+	KUNIT_CASE_PARAM(private_reset_returns_to_the_initial_size, private_gen_params),
+	KUNIT_CASE_PARAM(destroy_needs_no_frees, private_gen_params),
+	KUNIT_CASE(live_heaps_are_visited),
+	KUNIT_CASE_PARAM(summary_tells_what_is_held, private_gen_params),
+	KUNIT_CASE_PARAM(validate_tolerates_any_address, private_gen_params),
+	KUNIT_CASE_PARAM(walk_shows_each_block_and_all_else, private_gen_params),
+	KUNIT_CASE_PARAM(walk_goes_on_where_the_heap_has_changed, private_gen_params),
+	KUNIT_CASE_PARAM(compact_gives_back_and_tells_the_largest, private_gen_params),
+	KUNIT_CASE_PARAM(strings_and_arrays_come_from_private_heaps, private_gen_params),
+	KUNIT_CASE_PARAM(private_heap_works_in_atomic_context, private_gen_params),
+	KUNIT_CASE(unserialized_heap_cannot_be_locked),
+	KUNIT_CASE(calls_of_the_locks_holder_nest),
+	KUNIT_CASE(failure_is_raised_to_the_handler),
+	KUNIT_CASE_PARAM(clearing_kernel_shows_no_freed_bytes, private_gen_params),
+	KUNIT_CASE(debug_mode_finds_an_overrun_by_a_byte),
+	KUNIT_CASE(debug_mode_fills_fresh_and_freed_memory),
+	KUNIT_CASE_PARAM(random_operations_agree_with_a_model, private_gen_params),
 #ifdef kunit_activate_static_stub
 	KUNIT_CASE(reserve_serves_when_there_is_no_memory),
 	KUNIT_CASE(idle_heaps_of_other_cpus_serve_without_memory),
@@ -2770,6 +2812,12 @@ static struct kunit_case wsheap_cases[] = {
 	KUNIT_CASE(memory_that_was_not_needed_goes_back),
 	KUNIT_CASE(reset_while_another_obtains_memory_still_trims),
 	KUNIT_CASE(failed_device_registration_destroys_the_heap),
+	KUNIT_CASE_PARAM(mistakes_are_found_and_lose_nothing, private_gen_params),
+	KUNIT_CASE_PARAM(pointer_into_memory_given_back_is_not_followed, private_gen_params),
+	KUNIT_CASE_PARAM(overrun_that_reached_a_header_is_found, private_gen_params),
+	KUNIT_CASE_PARAM(overrun_of_a_block_that_shrank_is_found, private_gen_params),
+	KUNIT_CASE(debug_mode_reports_what_it_finds),
+	KUNIT_CASE_PARAM(private_heap_without_memory_loses_nothing, private_gen_params),
 #endif
 	{}
 };

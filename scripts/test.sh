@@ -92,6 +92,12 @@ try rmmod wsheap_stress
 grep -c '\[wsheap' /proc/vmallocinfo | sed 's/^/guest: areas of vmalloc: /'
 try insmod /modules/wsheap_stress.ko greedy=1
 try rmmod wsheap_stress
+echo 'guest: mistakes begin'
+echo 0 > /proc/sys/kernel/panic_on_warn
+try insmod /modules/wsheap_stress.ko mistakes=1
+try rmmod wsheap_stress
+echo 1 > /proc/sys/kernel/panic_on_warn
+echo 'guest: mistakes end'
 try insmod /modules/wsheap_stress.ko leave_one=1
 try rmmod wsheap_stress
 try rmmod wsheap
@@ -128,7 +134,20 @@ check "a pool destroyed under its heap is reported by name" 1 \
 	"$(sed -n 's/guest: pools: //p' "$cache/stress.log")"
 check "heaps left behind are reported by name" 2 \
 	"$(sed -n 's/guest: reports: //p' "$cache/stress.log")"
-grep -a -v 'heap left-behind was never destroyed\|drop_caches' "$cache/stress.log" > "$work/log"
+sed -n '/guest: mistakes begin/,/guest: mistakes end/p' "$cache/stress.log" > "$work/mistakes"
+check "each mistake is made" 1 "$(did insmod /modules/wsheap_stress.ko mistakes=1)"
+# reported WHAT: how often the log says so, and says where.
+reported() { grep -a -c "$1; called from .*\[wsheap_stress\]" "$work/mistakes" || true; }
+check "a foreign block is reported once" 1 "$(reported "heap mistaken: block .* is not this heap's, or not any more")"
+check "a pointer into a block is reported once" 1 "$(reported 'heap mistaken: block .* is not the beginning of a block')"
+check "a header written over is reported once" 1 "$(reported 'heap mistaken: block .* has a header that was written over')"
+check "a block freed twice is reported once" 1 "$(reported 'heap mistaken: block .* has been freed already')"
+check "an unlock by a stranger is reported once" 1 "$(reported 'heap mistaken is unlocked by somebody who has not locked it')"
+check "a call for private heaps on a message heap is reported once" 1 "$(reported 'is a message heap, which has no such call')"
+check "an unhandled failure is a warning with its figures" 1 \
+	"$(grep -a -c 'heap wsheap: error -122: 65536 bytes asked for, 24 in use, limit 4096' "$work/mistakes" || true)"
+grep -a -v 'heap left-behind was never destroyed\|drop_caches' "$cache/stress.log" |
+	sed '/guest: mistakes begin/,/guest: mistakes end/d' > "$work/log"
 check "clean kernel log" '' "$(log_is_clean "$work/log" || true)"
 
 say "the whole log of the guest is in $cache/stress.log"

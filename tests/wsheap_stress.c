@@ -26,7 +26,7 @@
 
 static unsigned int seconds = 5;
 module_param(seconds, uint, 0444);
-MODULE_PARM_DESC(seconds, "how long each of the three long cases runs");
+MODULE_PARM_DESC(seconds, "how long each of the four long cases runs");
 
 static unsigned int seed = 1;
 module_param(seed, uint, 0444);
@@ -39,6 +39,10 @@ MODULE_PARM_DESC(leave_one, "only leave a heap and a pool's heap behind, for wsh
 static bool greedy;
 module_param(greedy, bool, 0444);
 MODULE_PARM_DESC(greedy, "only ask for nearly all memory; not for a machine in use");
+
+static bool mistakes;
+module_param(mistakes, bool, 0444);
+MODULE_PARM_DESC(mistakes, "only make each mistake that is to be reported; one is a warning");
 
 #define BLOCKS	100
 
@@ -138,6 +142,15 @@ static void message(struct worker *worker, struct wsheap *heap,
 	worker->messages++;
 }
 
+/* What a callback of wsheap_for_each() may do. */
+static int look_at_heap(struct wsheap *heap, void *data)
+{
+	struct wsheap_summary sum;
+
+	wsheap_summary(heap, &sum);
+	return heap == data ? 1 : 0;
+}
+
 static int own_heaps_fn(void *data)
 {
 	struct worker *worker = data;
@@ -172,6 +185,10 @@ static int own_heaps_fn(void *data)
 			left = actual(heap);
 			worker->mark += 16;
 		}
+		/* Heaps of others come and go meanwhile. */
+		if (worker->messages % 64 == 0 &&
+		    !wsheap_for_each(look_at_heap, heap))
+			broken(worker, "is not among all heaps");
 		wsheap_destroy(heap);
 		cond_resched();
 	}
@@ -249,6 +266,78 @@ static int pool_fn(void *data)
 	}
 	for (i = 0; i < IN_FLIGHT; i++)
 		wsheap_pool_free(worker->pool, flights[i].heap);
+	complete(&worker->done);
+	return 0;
+}
+
+/* While the lock is held, nobody else gets anything done. */
+static void look_inside(struct worker *worker, struct wsheap *heap)
+{
+	struct wsheap_walk_entry entry = {};
+	size_t before, walked = 0;
+
+	if (wsheap_lock(heap)) {
+		broken(worker, "cannot be locked");
+		return;
+	}
+	before = requested(heap);
+	while (!wsheap_walk(heap, &entry))
+		if (entry.kind == WSHEAP_WALK_BUSY)
+			walked += entry.size;
+	if (walked != before)
+		broken(worker, "walk and count of bytes disagree");
+	if (!wsheap_validate(heap, NULL))
+		broken(worker, "not sound");
+	wsheap_free(heap, wsheap_alloc(heap, 300, GFP_ATOMIC));
+	if (requested(heap) != before)
+		broken(worker, "others were not kept out");
+	wsheap_unlock(heap);
+	if (!wsheap_for_each(look_at_heap, heap))
+		broken(worker, "is not among all heaps");
+}
+
+/* Allocates, resizes and frees blocks of one private heap. */
+static int private_fn(void *data)
+{
+	struct worker *worker = data;
+	struct wsheap *heap = worker->heap;
+	struct rnd_state rnd;
+	unsigned int i;
+
+	prandom_seed_state(&rnd, seed + worker->mark);
+	wait_for_completion(worker->start);
+	while (time_before(jiffies, end) && !worker->broken) {
+		u32 what = prandom_u32_state(&rnd);
+		struct block *block = &worker->blocks[what % BLOCKS];
+		gfp_t gfp = what & BIT(20) ? GFP_KERNEL : GFP_NOWAIT;
+		size_t size = random_size(&rnd), old = block->size;
+		u8 *p;
+
+		if (block->p && memchr_inv(block->p, worker->mark, old))
+			broken(worker, "written to by another");
+		if (block->p && what & BIT(21)) {
+			wsheap_free(heap, block->p);
+			block->p = NULL;
+			block->size = 0;
+		} else {
+			p = wsheap_realloc(heap, block->p, size, gfp);
+			if (p) {
+				block->p = p;
+				block->size = size;
+				memset(p, worker->mark, size);
+			}
+		}
+		if (block->p && wsheap_size(heap, block->p) != block->size)
+			broken(worker, "size is wrong");
+		if (what >> 22 == 0)
+			look_inside(worker, heap);
+		if (what >> 22 == 1)
+			wsheap_compact(heap);
+		if (++worker->messages % 64 == 0)
+			cond_resched();
+	}
+	for (i = 0; i < BLOCKS; i++)
+		wsheap_free(heap, worker->blocks[i].p);
 	complete(&worker->done);
 	return 0;
 }
@@ -364,6 +453,34 @@ static const char *all_cpus_take_heaps_from_one_pool(void)
 	wrong = run_workers(pool_fn, NULL, pool, &messages, &bytes);
 	wsheap_pool_destroy(pool);
 	pr_info("# %llu messages\n", messages);
+	return wrong;
+}
+
+static const char *all_cpus_use_one_private_heap(void)
+{
+	static const size_t maximum[] = { 0, SZ_2M };
+	const char *wrong = NULL;
+	u64 operations = 0;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(maximum) && !wrong; i++) {
+		struct wsheap *heap = wsheap_create_private(0, 0, maximum[i]);
+		size_t bytes = 0;
+
+		if (IS_ERR(heap))
+			return "no heap";
+		end = jiffies + seconds * HZ / 2;
+		wrong = run_workers(private_fn, heap, NULL, &operations, &bytes);
+		if (!wrong && requested(heap))
+			wrong = "count of bytes is wrong";
+		if (!wrong && !wsheap_validate(heap, NULL))
+			wrong = "not sound";
+		wsheap_compact(heap);
+		if (!wrong && actual(heap) != PAGE_SIZE)
+			wrong = "compacting left free memory";
+		wsheap_destroy(heap);
+	}
+	pr_info("# %llu operations\n", operations);
 	return wrong;
 }
 
@@ -543,6 +660,49 @@ static const char *block_of_nearly_all_memory_kills_nobody(void)
 	return p || err.code == -ENOMEM ? NULL : "refused without reason";
 }
 
+/* For the log: what a driver can do wrong with a private heap. */
+static const char *each_mistake_is_reported(void)
+{
+	static const struct wsheap_args args = { .name = "mistaken" };
+	struct wsheap *heap = wsheap_create_private_args(0, 0, 0, &args);
+	struct wsheap *other = wsheap_create_private(WSHEAP_GENERATE_EXCEPTIONS,
+						     0, PAGE_SIZE);
+	struct wsheap *message = wsheap_create(SZ_64K, 0, NULL);
+	char *p, *q;
+
+	if (IS_ERR(heap) || IS_ERR(other) || IS_ERR(message))
+		return "no heap";
+	p = wsheap_alloc(heap, 24, GFP_KERNEL);
+	q = wsheap_alloc(heap, 24, GFP_KERNEL);
+	if (!p || !q || q != p + 32)
+		return "no memory, or blocks are not neighbours";
+	/* Twice a kind, to be reported once. */
+	wsheap_free(heap, wsheap_alloc(other, 24, GFP_KERNEL));
+	wsheap_free(heap, wsheap_alloc(message, 24, GFP_KERNEL));
+	wsheap_free(heap, p + 16);
+	wsheap_free(heap, q + 16);
+	p[24] ^= 1;
+	wsheap_free(heap, q);
+	wsheap_free(heap, q);
+	p[24] ^= 1;
+	wsheap_free(heap, p);
+	wsheap_free(heap, p);
+	wsheap_free(heap, p);
+	wsheap_unlock(heap);
+	wsheap_unlock(heap);
+	wsheap_realloc(message, NULL, 5, GFP_KERNEL);
+	wsheap_lock(message);
+	/* A warning, as nobody handles it. */
+	wsheap_alloc(other, SZ_64K, GFP_KERNEL);
+	if (requested(heap) != 24 || !wsheap_validate(heap, NULL) ||
+	    !wsheap_validate(other, NULL))
+		return "not sound";
+	wsheap_destroy(message);
+	wsheap_destroy(other);
+	wsheap_destroy(heap);
+	return NULL;
+}
+
 #define CASE(fn) { fn, #fn }
 
 static const struct {
@@ -552,6 +712,7 @@ static const struct {
 	CASE(each_cpu_uses_heaps_of_its_own),
 	CASE(all_cpus_use_one_serialized_heap),
 	CASE(all_cpus_take_heaps_from_one_pool),
+	CASE(all_cpus_use_one_private_heap),
 	CASE(softirq_uses_a_heap),
 	CASE(spinlock_holder_uses_a_heap),
 	CASE(hardirq_uses_a_heap),
@@ -570,6 +731,12 @@ static int __init stress_init(void)
 		if (wrong)
 			pr_err("greedy: %s\n", wrong);
 		return wrong ? -ENOMEM : 0;
+	}
+	if (mistakes) {
+		wrong = each_mistake_is_reported();
+		if (wrong)
+			pr_err("mistakes: %s\n", wrong);
+		return wrong ? -EINVAL : 0;
 	}
 	if (leave_one) {
 		struct wsheap_pool *pool = wsheap_pool_create(100, 0, &left_behind,

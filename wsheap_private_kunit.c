@@ -1,0 +1,1357 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KUnit tests for private heaps. Included by wsheap_kunit.c.
+ */
+
+/* The allocation granularity of the system that these heaps come from. */
+#define GRANULE		SZ_256K
+
+/* The cases that run on each kind of heap, in its debug mode and without. */
+static const struct private_case {
+	const char *name;
+	unsigned int options;
+	bool debug;
+} private_cases[] = {
+	{ "serialized", 0, false },
+	{ "unserialized", WSHEAP_NO_SERIALIZE, false },
+	{ "serialized, debug", 0, true },
+	{ "unserialized, debug", WSHEAP_NO_SERIALIZE, true },
+};
+
+static void private_case_name(const struct private_case *c, char *desc)
+{
+	strscpy(desc, c->name, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(private, private_cases, private_case_name);
+
+static struct wsheap *debug_heap(struct kunit *test, bool debug,
+				 unsigned int options, size_t initial,
+				 size_t maximum)
+{
+	bool saved = wsheap_debug;
+	struct wsheap *heap;
+
+	wsheap_debug = debug;
+	heap = wsheap_create_private(options, initial, maximum);
+	wsheap_debug = saved;
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, heap);
+	return heap;
+}
+
+static struct wsheap *private_heap(struct kunit *test, size_t initial,
+				   size_t maximum)
+{
+	const struct private_case *c = test->param_value;
+
+	return debug_heap(test, c->debug, c->options, initial, maximum);
+}
+
+/* What must hold of every private heap between calls. */
+static void check_private(struct kunit *test, struct wsheap *heap)
+{
+	struct wsheap_private *private = wsheap_private(heap);
+	size_t actual = 0;
+	struct rb_node *node;
+
+	KUNIT_ASSERT_TRUE(test, wsheap_validate(heap, NULL));
+	for (node = rb_first(&private->regions); node; node = rb_next(node))
+		actual += region_actual(region_of(node));
+	KUNIT_ASSERT_EQ(test, actual, actual_of(heap));
+	KUNIT_ASSERT_LE(test, actual, max_size_of(heap));
+	KUNIT_ASSERT_NULL(test, heap->cursor);
+	KUNIT_ASSERT_NULL(test, heap->limit);
+	KUNIT_ASSERT_NULL(test, private->hand);
+}
+
+static void destroy_private(struct kunit *test, struct wsheap *heap)
+{
+	check_private(test, heap);
+	wsheap_destroy(heap);
+}
+
+/* Counts what a walk comes to. */
+struct picture {
+	unsigned int regions, busy, free;
+	size_t busy_bytes, free_bytes, bytes;
+};
+
+static void take_picture(struct kunit *test, struct wsheap *heap,
+			 struct picture *picture)
+{
+	struct wsheap_walk_entry entry = {};
+	const void *last = NULL;
+	size_t inside = 0;
+	int ret;
+
+	memset(picture, 0, sizeof(*picture));
+	while (!(ret = wsheap_walk(heap, &entry))) {
+		size_t all = entry.size + entry.overhead;
+
+		KUNIT_ASSERT_GE(test, (unsigned long)entry.address,
+				(unsigned long)last);
+		last = entry.address;
+		switch (entry.kind) {
+		case WSHEAP_WALK_REGION:
+			picture->regions++;
+			picture->bytes += entry.size;
+			inside += entry.overhead;
+			break;
+		case WSHEAP_WALK_BUSY:
+			picture->busy++;
+			picture->busy_bytes += entry.size;
+			inside += all;
+			KUNIT_ASSERT_EQ(test, entry.size,
+					wsheap_size(heap, entry.address));
+			break;
+		case WSHEAP_WALK_FREE:
+			picture->free++;
+			picture->free_bytes += entry.size;
+			inside += all;
+			break;
+		}
+	}
+	KUNIT_ASSERT_EQ(test, ret, -ENODATA);
+	KUNIT_ASSERT_EQ(test, picture->bytes, actual_of(heap));
+	/* All that is held belongs to something, but for what rounding leaves. */
+	KUNIT_ASSERT_LE(test, inside, picture->bytes);
+	KUNIT_ASSERT_LE(test, picture->bytes - inside,
+			picture->regions * WSHEAP_GRAIN);
+	KUNIT_ASSERT_EQ(test, picture->busy_bytes, requested_of(heap));
+}
+
+/* Reports, instead of the log. */
+static unsigned int reports[MISUSE_UNKNOWN + 1];
+
+#ifdef kunit_activate_static_stub
+static void count_report(struct wsheap_private *private, enum misuse misuse,
+			 const void *p, unsigned long caller)
+{
+	if (private->reported & BIT(misuse))
+		return;
+	private->reported |= BIT(misuse);
+	reports[misuse]++;
+}
+
+static void count_reports(struct kunit *test)
+{
+	memset(reports, 0, sizeof(reports));
+	kunit_activate_static_stub(test, private_report, count_report);
+}
+#endif
+
+static void options_have_the_values_of_windows(struct kunit *test)
+{
+	KUNIT_EXPECT_EQ(test, WSHEAP_NO_SERIALIZE, 0x1);
+	KUNIT_EXPECT_EQ(test, WSHEAP_GENERATE_EXCEPTIONS, 0x4);
+	KUNIT_EXPECT_EQ(test, WSHEAP_CREATE_ENABLE_EXECUTE, 0x40000);
+	KUNIT_EXPECT_EQ(test, WSHEAP_FLAGS & (WSHEAP_OPTIONS |
+					      WSHEAP_CREATE_ENABLE_EXECUTE), 0);
+	KUNIT_EXPECT_EQ(test, sizeof(struct wsheap_block), 8);
+}
+
+static void bad_private_creation_is_refused(struct kunit *test)
+{
+	struct wsheap_args args = {};
+	unsigned int live = count_live();
+
+#define REFUSED(code, ...) \
+	KUNIT_EXPECT_EQ(test, PTR_ERR(wsheap_create_private_args(__VA_ARGS__)), code)
+	REFUSED(-EOPNOTSUPP, WSHEAP_CREATE_ENABLE_EXECUTE, 0, 0, NULL);
+	REFUSED(-EINVAL, 0x2, 0, 0, NULL);
+	REFUSED(-EINVAL, WSHEAP_SERIALIZE, 0, 0, NULL);
+	REFUSED(-EINVAL, 0, SZ_64K + 1, SZ_64K, NULL);
+	REFUSED(-EINVAL, 0, SIZE_MAX, SZ_64K, NULL);
+	REFUSED(-EOVERFLOW, 0, SIZE_MAX, 0, NULL);
+	REFUSED(-EOVERFLOW, 0, INT_MAX, 0, NULL);
+	REFUSED(-EOVERFLOW, 0, 0, SIZE_MAX, NULL);
+	args.flags = WSHEAP_SERIALIZE;
+	REFUSED(-EINVAL, 0, 0, 0, &args);
+	args.flags = WSHEAP_CONTIG;
+	REFUSED(-EINVAL, 0, 0, 0, &args);
+	args.flags = 0;
+	args.initial_size = 1;
+	REFUSED(-EINVAL, 0, 0, 0, &args);
+	args.initial_size = 0;
+	args.chunk_gfp = __GFP_HIGHMEM;
+	REFUSED(-EINVAL, 0, 0, 0, &args);
+#undef REFUSED
+	KUNIT_EXPECT_EQ(test, count_live(), live);
+}
+
+static void creation_has_name_and_node(struct kunit *test)
+{
+	struct wsheap_args args = {
+		.name = "packets",
+		.flags = WSHEAP_NODE,
+		.node = 0,
+		.chunk_gfp = __GFP_ACCOUNT,
+	};
+	struct wsheap *heap = wsheap_create_private_args(0, 0, 0, &args);
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, heap);
+	KUNIT_EXPECT_STREQ(test, heap->name, "packets");
+	KUNIT_EXPECT_EQ(test, heap->node, 0);
+	KUNIT_EXPECT_NOT_NULL(test, wsheap_alloc(heap, SZ_64K, GFP_KERNEL));
+	destroy_private(test, heap);
+}
+
+static void sizes_round_up_to_pages_and_initial_is_committed(struct kunit *test)
+{
+	static const struct {
+		size_t initial, maximum, held, max;
+	} cases[] = {
+		{ 0, 0, PAGE_SIZE, WSHEAP_UNLIMITED },
+		{ 1, 1, PAGE_SIZE, PAGE_SIZE },
+		{ PAGE_SIZE + 1, 0, 2 * PAGE_SIZE, WSHEAP_UNLIMITED },
+		{ 3 * PAGE_SIZE - 1, 3 * PAGE_SIZE + 1, 3 * PAGE_SIZE, 4 * PAGE_SIZE },
+		{ GRANULE, GRANULE, GRANULE, GRANULE },
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct wsheap *heap = private_heap(test, cases[i].initial,
+						   cases[i].maximum);
+
+		KUNIT_EXPECT_EQ(test, actual_of(heap), cases[i].held);
+		KUNIT_EXPECT_EQ(test, trim_size_of(heap), cases[i].held);
+		KUNIT_EXPECT_EQ(test, max_size_of(heap), cases[i].max);
+		KUNIT_EXPECT_EQ(test, requested_of(heap), 0);
+		destroy_private(test, heap);
+	}
+}
+
+static void fixed_heap_never_holds_more_than_its_maximum(struct kunit *test)
+{
+	struct wsheap *heap = private_heap(test, 0, SZ_64K);
+	struct wsheap_error err = {};
+	unsigned int blocks;
+
+	/* Its bookkeeping counts. */
+	KUNIT_EXPECT_NULL(test, wsheap_alloc_err(heap, SZ_64K, GFP_KERNEL, &err));
+	KUNIT_EXPECT_EQ(test, err.code, -EDQUOT);
+	KUNIT_EXPECT_EQ(test, err.asked, SZ_64K);
+	KUNIT_EXPECT_EQ(test, err.in_use, 0);
+	KUNIT_EXPECT_EQ(test, err.limit, SZ_64K);
+	for (blocks = 0; wsheap_alloc(heap, 100, GFP_KERNEL); blocks++)
+		KUNIT_ASSERT_LE(test, actual_of(heap), SZ_64K);
+	/* 112 to 128 bytes each, and little beside. */
+	KUNIT_EXPECT_GT(test, blocks, SZ_64K / 128 * 97 / 100);
+	KUNIT_EXPECT_EQ(test, requested_of(heap), blocks * 100);
+	KUNIT_EXPECT_EQ(test, actual_of(heap), SZ_64K);
+	KUNIT_EXPECT_NULL(test, wsheap_alloc(heap, 100, GFP_ATOMIC));
+	destroy_private(test, heap);
+}
+
+static void fixed_heap_in_atomic_context_uses_its_maximum(struct kunit *test)
+{
+	struct wsheap *heap = private_heap(test, 0, 15 * PAGE_SIZE);
+	size_t bytes = 0;
+
+	while (wsheap_alloc(heap, 100, GFP_ATOMIC))
+		bytes += 128;
+	KUNIT_EXPECT_GT(test, bytes, 14 * PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, actual_of(heap), 15 * PAGE_SIZE);
+	destroy_private(test, heap);
+}
+
+static void fixed_heap_refuses_a_block_above_the_bound(struct kunit *test)
+{
+	struct wsheap *heap = private_heap(test, 8 * GRANULE, 8 * GRANULE);
+	struct wsheap_error err = {};
+	void *p;
+
+	KUNIT_EXPECT_NULL(test, wsheap_alloc_err(heap, 4 * GRANULE, GFP_KERNEL,
+						 &err));
+	KUNIT_EXPECT_EQ(test, err.code, -E2BIG);
+	KUNIT_EXPECT_NULL(test, wsheap_alloc_err(heap, WSHEAP_FIXED_BLOCK_MAX + 1,
+						 GFP_KERNEL, &err));
+	KUNIT_EXPECT_EQ(test, err.code, -E2BIG);
+	p = wsheap_alloc(heap, WSHEAP_FIXED_BLOCK_MAX, GFP_KERNEL);
+	KUNIT_EXPECT_NOT_NULL(test, p);
+	KUNIT_EXPECT_NULL(test, wsheap_realloc(heap, p, 4 * GRANULE, GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, wsheap_size(heap, p), WSHEAP_FIXED_BLOCK_MAX);
+	/* A larger size is a worse mistake. */
+	wsheap_alloc_err(heap, SIZE_MAX, GFP_KERNEL, &err);
+	KUNIT_EXPECT_EQ(test, err.code, -EOVERFLOW);
+	wsheap_alloc_err(heap, SIZE_MAX, GFP_KERNEL | __GFP_NOFAIL | __GFP_DMA, &err);
+	KUNIT_EXPECT_EQ(test, err.code, -EINVAL);
+	destroy_private(test, heap);
+}
+
+static void fixed_heap_has_room_beside_its_bookkeeping(struct kunit *test)
+{
+	struct wsheap *heap = private_heap(test, GRANULE, GRANULE);
+	const size_t fits = GRANULE - (0x400 + 0x100 * sizeof(void *));
+	void *p = wsheap_alloc(heap, fits, GFP_KERNEL);
+
+	KUNIT_EXPECT_NOT_NULL(test, p);
+	KUNIT_EXPECT_NULL(test, wsheap_alloc(heap, 0x400 + 0x100 * sizeof(void *),
+					     GFP_KERNEL));
+	wsheap_free(heap, p);
+	KUNIT_EXPECT_NULL(test, wsheap_alloc(heap, GRANULE, GFP_KERNEL));
+	KUNIT_EXPECT_NOT_NULL(test, wsheap_alloc(heap, fits, GFP_KERNEL));
+	destroy_private(test, heap);
+}
+
+static void growable_heap_grows_and_gives_large_blocks_back(struct kunit *test)
+{
+	struct wsheap *heap = private_heap(test, 0, 0);
+	size_t before = actual_of(heap);
+	char *p = wsheap_alloc(heap, 5 * GRANULE + 1, GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	p[5 * GRANULE] = 1;
+	KUNIT_EXPECT_TRUE(test, is_vmalloc_addr(p));
+	KUNIT_EXPECT_GE(test, actual_of(heap), before + 5 * GRANULE + 1);
+	KUNIT_EXPECT_LE(test, actual_of(heap),
+			before + 5 * GRANULE + PAGE_SIZE + 256);
+	wsheap_free(heap, p);
+	KUNIT_EXPECT_EQ(test, actual_of(heap), before);
+	destroy_private(test, heap);
+}
+
+static const size_t block_sizes[] = {
+	0, 1, 7, 8, 9, 16, 100, 751, 760, 761, 1000, 4072, 4096, 8193, 32760,
+	32761, 40000, 100000,
+};
+
+static void blocks_are_aligned_and_their_sizes_exact(struct kunit *test)
+{
+	struct wsheap *heap = private_heap(test, 0, 0);
+	void *p[ARRAY_SIZE(block_sizes)];
+	unsigned int i, round;
+	size_t sum = 0;
+
+	for (round = 0; round < 3; round++) {
+		for (i = 0; i < ARRAY_SIZE(p); i++) {
+			p[i] = wsheap_alloc(heap, block_sizes[i], GFP_KERNEL);
+			KUNIT_ASSERT_NOT_NULL(test, p[i]);
+			KUNIT_EXPECT_TRUE(test, IS_ALIGNED((unsigned long)p[i], 16));
+			KUNIT_EXPECT_EQ(test, wsheap_size(heap, p[i]), block_sizes[i]);
+			KUNIT_EXPECT_TRUE(test, wsheap_validate(heap, p[i]));
+			memset(p[i], i, block_sizes[i]);
+			sum += block_sizes[i];
+			KUNIT_EXPECT_EQ(test, requested_of(heap), sum);
+		}
+		check_private(test, heap);
+		for (i = 0; i < ARRAY_SIZE(p); i++) {
+			KUNIT_EXPECT_NULL(test, memchr_inv(p[i], i, block_sizes[i]));
+			wsheap_free(heap, p[i]);
+			sum -= block_sizes[i];
+			KUNIT_EXPECT_EQ(test, requested_of(heap), sum);
+		}
+		check_private(test, heap);
+	}
+	wsheap_destroy(heap);
+}
+
+static void aligned_private_blocks_are_aligned(struct kunit *test)
+{
+	struct wsheap *heap = private_heap(test, 0, 0);
+	size_t align;
+	void *p[3];
+	int i;
+
+	for (align = 1; align <= PAGE_SIZE; align *= 2) {
+		for (i = 0; i < 3; i++) {
+			p[i] = wsheap_alloc_aligned(heap, 100 + i * 20000, align,
+						    GFP_KERNEL);
+			KUNIT_ASSERT_NOT_NULL(test, p[i]);
+			KUNIT_EXPECT_TRUE(test, IS_ALIGNED((unsigned long)p[i], align));
+			memset(p[i], i, 100 + i * 20000);
+		}
+		check_private(test, heap);
+		for (i = 0; i < 3; i++)
+			wsheap_free(heap, p[i]);
+		KUNIT_EXPECT_EQ(test, requested_of(heap), 0);
+	}
+	KUNIT_EXPECT_NULL(test, wsheap_alloc_aligned(heap, 1, 48, GFP_KERNEL));
+	KUNIT_EXPECT_NULL(test, wsheap_alloc_aligned(heap, 1, 2 * PAGE_SIZE,
+						     GFP_KERNEL));
+	destroy_private(test, heap);
+}
+
+static void freed_aligned_block_is_found_again_in_a_full_heap(struct kunit *test)
+{
+	struct wsheap *heap = private_heap(test, SZ_64K, SZ_64K);
+	void *p = wsheap_alloc_aligned(heap, PAGE_SIZE, PAGE_SIZE, GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	while (wsheap_alloc(heap, 0, GFP_KERNEL))
+		;
+	wsheap_free(heap, p);
+	KUNIT_EXPECT_PTR_EQ(test, wsheap_alloc_aligned(heap, PAGE_SIZE, PAGE_SIZE,
+						       GFP_KERNEL), p);
+	destroy_private(test, heap);
+}
+
+static void empty_block_is_a_real_block(struct kunit *test)
+{
+	struct wsheap *heap = private_heap(test, 0, 0);
+	void *p = wsheap_alloc(heap, 0, GFP_KERNEL);
+	void *q = wsheap_alloc(heap, 0, GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	KUNIT_ASSERT_NOT_NULL(test, q);
+	KUNIT_EXPECT_PTR_NE(test, p, q);
+	KUNIT_EXPECT_EQ(test, wsheap_size(heap, p), 0);
+	KUNIT_EXPECT_TRUE(test, wsheap_validate(heap, p));
+	p = wsheap_realloc(heap, p, 1, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	KUNIT_EXPECT_EQ(test, wsheap_size(heap, p), 1);
+	/* Resizing to 0 does not free. */
+	p = wsheap_realloc(heap, p, 0, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	KUNIT_EXPECT_EQ(test, wsheap_size(heap, p), 0);
+	KUNIT_EXPECT_TRUE(test, wsheap_validate(heap, p));
+	wsheap_free(heap, p);
+	wsheap_free(heap, q);
+	KUNIT_EXPECT_EQ(test, requested_of(heap), 0);
+	destroy_private(test, heap);
+}
+
+static void huge_size_fails_and_leaves_the_block(struct kunit *test)
+{
+	static const size_t sizes[] = {
+		SIZE_MAX, SIZE_MAX - 7, SIZE_MAX - 8, SIZE_MAX - 23, SIZE_MAX / 2,
+		(size_t)INT_MAX + 1,
+	};
+	struct wsheap *heap = private_heap(test, 0, 0);
+	char *p = wsheap_alloc(heap, 1, GFP_KERNEL);
+	unsigned int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	*p = 'x';
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		struct wsheap_error err = {};
+
+		KUNIT_EXPECT_NULL(test, wsheap_alloc_err(heap, sizes[i],
+							 GFP_KERNEL, &err));
+		KUNIT_EXPECT_EQ(test, err.code, -EOVERFLOW);
+		KUNIT_EXPECT_NULL(test, wsheap_realloc(heap, p, sizes[i],
+						       GFP_KERNEL));
+		KUNIT_EXPECT_FALSE(test, wsheap_resize(heap, p, sizes[i],
+						       GFP_KERNEL));
+	}
+	KUNIT_EXPECT_EQ(test, *p, 'x');
+	KUNIT_EXPECT_EQ(test, wsheap_size(heap, p), 1);
+	wsheap_free(heap, p);
+	destroy_private(test, heap);
+}
+
+static void null_is_freed_and_resized_as_ever(struct kunit *test)
+{
+	struct wsheap *heap = private_heap(test, 0, 0);
+	void *p;
+
+	wsheap_free(heap, NULL);
+	KUNIT_EXPECT_EQ(test, wsheap_size(heap, NULL), 0);
+	KUNIT_EXPECT_FALSE(test, wsheap_resize(heap, NULL, 1, GFP_KERNEL));
+	p = wsheap_realloc(heap, NULL, 10, GFP_KERNEL | __GFP_ZERO);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	KUNIT_EXPECT_NULL(test, memchr_inv(p, 0, 10));
+	KUNIT_EXPECT_EQ(test, wsheap_size(heap, p), 10);
+	destroy_private(test, heap);
+}
+
+static void zeroing_covers_only_the_growth(struct kunit *test)
+{
+	static const size_t zeroed[] = { 1, GRANULE, SZ_1M };
+	struct wsheap *heap = private_heap(test, 0, 0);
+	unsigned int i, j;
+	char *p;
+
+	for (i = 0; i < ARRAY_SIZE(zeroed); i++) {
+		p = wsheap_zalloc(heap, zeroed[i], GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, p);
+		KUNIT_EXPECT_NULL(test, memchr_inv(p, 0, zeroed[i]));
+		memset(p, 0xa5, zeroed[i]);
+		wsheap_free(heap, p);
+	}
+	/* Dirty memory all over. */
+	for (i = 0; i < ARRAY_SIZE(block_sizes); i++) {
+		p = wsheap_alloc(heap, block_sizes[i], GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, p);
+		memset(p, 0xa5, block_sizes[i]);
+		wsheap_free(heap, p);
+	}
+	for (i = 0; i < ARRAY_SIZE(block_sizes); i++) {
+		for (j = i; j < ARRAY_SIZE(block_sizes); j++) {
+			size_t from = block_sizes[i], to = block_sizes[j];
+
+			p = wsheap_alloc(heap, from, GFP_KERNEL);
+			KUNIT_ASSERT_NOT_NULL(test, p);
+			memset(p, 0xa5, from);
+			p = wsheap_realloc(heap, p, to, GFP_KERNEL | __GFP_ZERO);
+			KUNIT_ASSERT_NOT_NULL(test, p);
+			KUNIT_EXPECT_NULL(test, memchr_inv(p, 0xa5, from));
+			KUNIT_EXPECT_NULL(test, memchr_inv(p + from, 0, to - from));
+			memset(p, 0xa5, to);
+			/* What it gave up is not clear when it comes back. */
+			KUNIT_EXPECT_TRUE(test, wsheap_resize(heap, p, from, GFP_KERNEL));
+			if (wsheap_resize(heap, p, to, GFP_KERNEL | __GFP_ZERO))
+				KUNIT_EXPECT_NULL(test, memchr_inv(p + from, 0, to - from));
+			KUNIT_EXPECT_NULL(test, memchr_inv(p, 0xa5, from));
+			wsheap_free(heap, p);
+		}
+	}
+	destroy_private(test, heap);
+}
+
+static void resizing_in_place_keeps_the_pointer_or_fails(struct kunit *test)
+{
+	static const size_t maximum[] = { 0, 8 * GRANULE };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(maximum); i++) {
+		struct wsheap *heap = private_heap(test, 0, maximum[i]);
+		char *p = wsheap_alloc(heap, 3 * GRANULE, GFP_KERNEL), *q;
+
+		KUNIT_ASSERT_NOT_NULL(test, p);
+		memset(p, 1, 3 * GRANULE);
+		KUNIT_EXPECT_TRUE(test, wsheap_resize(heap, p, GRANULE * 3 / 2, GFP_KERNEL));
+		KUNIT_EXPECT_EQ(test, wsheap_size(heap, p), GRANULE * 3 / 2);
+		KUNIT_EXPECT_TRUE(test, wsheap_resize(heap, p, 2 * GRANULE, GFP_KERNEL));
+		KUNIT_EXPECT_EQ(test, wsheap_size(heap, p), 2 * GRANULE);
+		KUNIT_EXPECT_NULL(test, memchr_inv(p, 1, GRANULE * 3 / 2));
+		p = wsheap_realloc(heap, p, GRANULE * 3 / 2, GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, p);
+		KUNIT_EXPECT_FALSE(test, wsheap_resize(heap, p, 30 * GRANULE, GFP_KERNEL));
+		KUNIT_EXPECT_EQ(test, wsheap_size(heap, p), GRANULE * 3 / 2);
+		check_private(test, heap);
+
+		/* A small one between others. */
+		p = wsheap_alloc(heap, 100, GFP_KERNEL);
+		q = wsheap_alloc(heap, 100, GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, q);
+		memset(p, 2, 100);
+		KUNIT_EXPECT_TRUE(test, wsheap_resize(heap, p, 10, GFP_KERNEL));
+		KUNIT_EXPECT_TRUE(test, wsheap_resize(heap, p, 100, GFP_KERNEL));
+		KUNIT_EXPECT_EQ(test, p[0], 2);
+		KUNIT_EXPECT_FALSE(test, wsheap_resize(heap, p, 5000, GFP_KERNEL));
+		KUNIT_EXPECT_EQ(test, wsheap_size(heap, p), 100);
+		KUNIT_EXPECT_NULL(test, memchr_inv(p, 2, 10));
+		wsheap_free(heap, p);
+		wsheap_free(heap, q);
+		destroy_private(test, heap);
+	}
+}
+
+static void freed_memory_serves_other_sizes(struct kunit *test)
+{
+	struct wsheap *heap = private_heap(test, SZ_64K, SZ_64K);
+	unsigned int i, n = 0;
+	static void *p[SZ_64K / 16];
+	void *q;
+
+	while ((q = wsheap_alloc(heap, 100, GFP_KERNEL)))
+		p[n++] = q;
+	/* Of two neighbours one block can be made, of one none. */
+	wsheap_free(heap, p[n / 2]);
+	KUNIT_EXPECT_NULL(test, wsheap_alloc(heap, 200, GFP_KERNEL));
+	wsheap_free(heap, p[n / 2 + 1]);
+	q = wsheap_alloc(heap, 200, GFP_KERNEL);
+	KUNIT_EXPECT_PTR_EQ(test, q, min(p[n / 2], p[n / 2 + 1]));
+	for (i = 0; i < n; i++)
+		if (i != n / 2 && i != n / 2 + 1)
+			wsheap_free(heap, p[i]);
+	wsheap_free(heap, q);
+	KUNIT_EXPECT_EQ(test, requested_of(heap), 0);
+	q = wsheap_alloc(heap, 60000, GFP_KERNEL);
+	KUNIT_EXPECT_NOT_NULL(test, q);
+	wsheap_free(heap, q);
+	/* And small ones again, as many. */
+	for (i = 0; wsheap_alloc(heap, 100, GFP_KERNEL); i++)
+		;
+	KUNIT_EXPECT_GE(test, i, n);
+	destroy_private(test, heap);
+}
+
+static void empty_blocks_that_filled_a_heap_make_room(struct kunit *test)
+{
+	struct wsheap *heap = private_heap(test, SZ_64K, SZ_64K);
+	static void *p[SZ_64K / 16];
+	unsigned int n = 0;
+	void *q;
+
+	while ((q = wsheap_alloc(heap, 0, GFP_KERNEL)))
+		p[n++] = q;
+	KUNIT_EXPECT_NULL(test, wsheap_alloc(heap, 1000, GFP_KERNEL));
+	while (n--)
+		wsheap_free(heap, p[n]);
+	KUNIT_EXPECT_NOT_NULL(test, wsheap_alloc(heap, 1000, GFP_KERNEL));
+	destroy_private(test, heap);
+}
+
+static void what_a_settled_heap_split_is_merged_again(struct kunit *test)
+{
+	struct wsheap *heap = private_heap(test, SZ_64K, SZ_64K);
+	void *p = wsheap_alloc(heap, 10000, GFP_KERNEL), *q;
+
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	while (wsheap_alloc(heap, 100, GFP_KERNEL))
+		;
+	while (wsheap_alloc(heap, 0, GFP_KERNEL))
+		;
+	wsheap_free(heap, p);
+	KUNIT_EXPECT_NULL(test, wsheap_alloc(heap, 20000, GFP_KERNEL));
+	q = wsheap_alloc(heap, 200, GFP_KERNEL);
+	KUNIT_EXPECT_NOT_NULL(test, q);
+	/* Part of what is free is kept for small ones now. */
+	KUNIT_EXPECT_NOT_NULL(test, wsheap_alloc(heap, 9000, GFP_KERNEL));
+	destroy_private(test, heap);
+}
+
+static void regions_that_are_free_go_for_a_larger_block(struct kunit *test)
+{
+	struct wsheap *heap = private_heap(test, 0, SZ_128K);
+	static void *p[SZ_128K / 112];
+	unsigned int n = 0;
+	void *q;
+
+	while ((q = wsheap_alloc(heap, 100, GFP_KERNEL)))
+		p[n++] = q;
+	while (n--)
+		wsheap_free(heap, p[n]);
+	/* All but the initial page. */
+	KUNIT_EXPECT_NOT_NULL(test, wsheap_alloc(heap, SZ_128K - PAGE_SIZE - 200,
+						 GFP_KERNEL));
+	destroy_private(test, heap);
+}
+
+static void private_reset_returns_to_the_initial_size(struct kunit *test)
+{
+	struct wsheap *heap = private_heap(test, 3 * PAGE_SIZE, 0);
+	void *p = NULL, *first = NULL;
+	unsigned int i, round;
+
+	for (round = 0; round < 3; round++) {
+		for (i = 0; i < 3000; i++) {
+			p = wsheap_alloc(heap, i % 300, GFP_KERNEL);
+			KUNIT_ASSERT_NOT_NULL(test, p);
+			KUNIT_ASSERT_TRUE(test, wsheap_validate(heap, p));
+			first = i ? first : p;
+		}
+		KUNIT_ASSERT_NOT_NULL(test, wsheap_alloc(heap, SZ_1M, GFP_KERNEL));
+		wsheap_reset(heap);
+		KUNIT_EXPECT_EQ(test, actual_of(heap), 3 * PAGE_SIZE);
+		KUNIT_EXPECT_EQ(test, requested_of(heap), 0);
+		/* One is where memory is still, the other is not. */
+		KUNIT_EXPECT_FALSE(test, wsheap_validate(heap, first));
+		KUNIT_EXPECT_FALSE(test, wsheap_validate(heap, p));
+		check_private(test, heap);
+	}
+	destroy_private(test, heap);
+}
+
+static void destroy_needs_no_frees(struct kunit *test)
+{
+	struct wsheap *heap = private_heap(test, 0, 0);
+	unsigned int live = count_live();
+	size_t i;
+
+	for (i = 0; i < 1000; i++)
+		KUNIT_ASSERT_NOT_NULL(test, wsheap_alloc(heap, i * 97 % 50000,
+							 GFP_KERNEL));
+	wsheap_destroy(heap);
+	KUNIT_EXPECT_EQ(test, count_live(), live - 1);
+}
+
+static int count_heap(struct wsheap *heap, void *data)
+{
+	struct wsheap_summary sum;
+
+	wsheap_summary(heap, &sum);
+	++*(unsigned int *)data;
+	return 0;
+}
+
+static int find_heap(struct wsheap *heap, void *data)
+{
+	return heap == data ? 42 : 0;
+}
+
+static void live_heaps_are_visited(struct kunit *test)
+{
+	unsigned int before = 0, with = 0, after = 0;
+	struct wsheap *a, *b;
+
+	wsheap_for_each(count_heap, &before);
+	a = wsheap_create_private(0, 0, 0);
+	b = test_heap(test, 100, 0);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, a);
+	wsheap_for_each(count_heap, &with);
+	KUNIT_EXPECT_EQ(test, with, before + 2);
+	KUNIT_EXPECT_EQ(test, wsheap_for_each(find_heap, a), 42);
+	wsheap_destroy(a);
+	wsheap_destroy(b);
+	KUNIT_EXPECT_EQ(test, wsheap_for_each(find_heap, a), 0);
+	wsheap_for_each(count_heap, &after);
+	KUNIT_EXPECT_EQ(test, after, before);
+}
+
+static void summary_tells_what_is_held(struct kunit *test)
+{
+	struct wsheap *heap = private_heap(test, 0, SZ_64K);
+	struct wsheap_summary sum;
+
+	KUNIT_ASSERT_NOT_NULL(test, wsheap_alloc(heap, 100, GFP_KERNEL));
+	wsheap_summary(heap, &sum);
+	KUNIT_EXPECT_EQ(test, sum.allocated, 100);
+	KUNIT_EXPECT_EQ(test, sum.committed, PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, sum.reserved, SZ_64K);
+	KUNIT_EXPECT_EQ(test, sum.bound, SZ_64K);
+	wsheap_destroy(heap);
+	heap = private_heap(test, SZ_64K, 0);
+	wsheap_summary(heap, &sum);
+	KUNIT_EXPECT_EQ(test, sum.allocated, 0);
+	KUNIT_EXPECT_EQ(test, sum.committed, SZ_64K);
+	KUNIT_EXPECT_EQ(test, sum.reserved, SZ_64K);
+	KUNIT_EXPECT_EQ(test, sum.bound, WSHEAP_UNLIMITED);
+	wsheap_destroy(heap);
+}
+
+static void validate_tolerates_any_address(struct kunit *test)
+{
+	struct wsheap *heap = private_heap(test, 0, 0);
+	struct wsheap *other = private_heap(test, 0, 0);
+	struct wsheap *message = test_heap(test, WSHEAP_UNLIMITED, 0);
+	char *small = wsheap_alloc(heap, 100, GFP_KERNEL);
+	char *alone = wsheap_alloc(heap, SZ_1M, GFP_KERNEL);
+	unsigned long p;
+
+	KUNIT_ASSERT_NOT_NULL(test, small);
+	KUNIT_ASSERT_NOT_NULL(test, alone);
+	KUNIT_EXPECT_TRUE(test, wsheap_validate(heap, small));
+	KUNIT_EXPECT_TRUE(test, wsheap_validate(heap, alone));
+	KUNIT_EXPECT_TRUE(test, wsheap_validate(heap, NULL));
+	/* Any place in or around the region but the block. */
+	for (p = (unsigned long)small & PAGE_MASK; offset_in_page(p + 1); p++)
+		if (p != (unsigned long)small)
+			KUNIT_EXPECT_FALSE(test, wsheap_validate(heap, (void *)p));
+	for (p = 1; p; p *= 2) {
+		KUNIT_EXPECT_FALSE(test, wsheap_validate(heap, (void *)p));
+		KUNIT_EXPECT_FALSE(test, wsheap_validate(heap, (void *)-p));
+	}
+	KUNIT_EXPECT_FALSE(test, wsheap_validate(heap, alone + PAGE_SIZE));
+	KUNIT_EXPECT_FALSE(test, wsheap_validate(heap, alone - 1));
+	KUNIT_EXPECT_FALSE(test, wsheap_validate(other, small));
+	KUNIT_EXPECT_FALSE(test, wsheap_validate(other, alone));
+	KUNIT_EXPECT_FALSE(test, wsheap_validate(heap,
+						 wsheap_alloc(message, 8, GFP_KERNEL)));
+	KUNIT_EXPECT_FALSE(test, wsheap_validate(heap,
+						 wsheap_alloc(message, SZ_1M, GFP_KERNEL)));
+	wsheap_free(heap, small);
+	wsheap_free(heap, alone);
+	KUNIT_EXPECT_FALSE(test, wsheap_validate(heap, small));
+	KUNIT_EXPECT_FALSE(test, wsheap_validate(heap, alone));
+	KUNIT_EXPECT_TRUE(test, wsheap_validate(heap, NULL));
+	wsheap_destroy(message);
+	wsheap_destroy(other);
+	destroy_private(test, heap);
+}
+
+static void walk_shows_each_block_and_all_else(struct kunit *test)
+{
+	struct wsheap *heap = private_heap(test, 0, 0);
+	struct picture fresh, before, after;
+	void *p[ARRAY_SIZE(block_sizes)];
+	struct wsheap_walk_entry entry;
+	unsigned int i, found;
+
+	take_picture(test, heap, &fresh);
+	KUNIT_EXPECT_EQ(test, fresh.regions, 1);
+	KUNIT_EXPECT_EQ(test, fresh.busy, 0);
+	KUNIT_EXPECT_EQ(test, fresh.free, 1);
+	for (i = 0; i < ARRAY_SIZE(p); i++) {
+		p[i] = wsheap_alloc(heap, block_sizes[i], GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, p[i]);
+	}
+	take_picture(test, heap, &before);
+	KUNIT_EXPECT_EQ(test, before.busy, ARRAY_SIZE(p));
+	for (i = 0; i < ARRAY_SIZE(p); i++) {
+		found = 0;
+		memset(&entry, 0, sizeof(entry));
+		while (!wsheap_walk(heap, &entry))
+			found += entry.kind == WSHEAP_WALK_BUSY &&
+				 entry.address == p[i] &&
+				 entry.size == block_sizes[i];
+		KUNIT_EXPECT_EQ(test, found, 1);
+	}
+	/* A block more, and it is gone without a trace. */
+	wsheap_free(heap, wsheap_alloc(heap, 33, GFP_KERNEL));
+	take_picture(test, heap, &after);
+	KUNIT_EXPECT_MEMEQ(test, &before, &after, sizeof(before));
+	for (i = 0; i < ARRAY_SIZE(p); i++)
+		wsheap_free(heap, p[i]);
+	wsheap_compact(heap);
+	take_picture(test, heap, &after);
+	KUNIT_EXPECT_MEMEQ(test, &fresh, &after, sizeof(fresh));
+	destroy_private(test, heap);
+}
+
+static void walk_goes_on_where_the_heap_has_changed(struct kunit *test)
+{
+	struct wsheap *heap = private_heap(test, 0, 0);
+	struct wsheap_walk_entry entry = {}, end;
+	unsigned int i, steps = 0;
+	static void *p[500];
+	struct rnd_state rnd;
+
+	prandom_seed_state(&rnd, SEED);
+	for (i = 0; i < ARRAY_SIZE(p); i++)
+		p[i] = wsheap_alloc(heap, i % 200, GFP_KERNEL);
+	while (!wsheap_walk(heap, &entry)) {
+		i = prandom_u32_state(&rnd) % ARRAY_SIZE(p);
+		wsheap_free(heap, p[i]);
+		p[i] = NULL;
+		if (steps % 16 == 0)
+			wsheap_compact(heap);
+		KUNIT_ASSERT_LT(test, steps++, 2 * ARRAY_SIZE(p));
+	}
+	end = entry;
+	KUNIT_EXPECT_EQ(test, wsheap_walk(heap, &entry), -ENODATA);
+	KUNIT_EXPECT_MEMEQ(test, &entry, &end, sizeof(end));
+	destroy_private(test, heap);
+}
+
+static void compact_gives_back_and_tells_the_largest(struct kunit *test)
+{
+	struct wsheap *heap = private_heap(test, 0, 0);
+	static void *p[2000];
+	size_t largest;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(p); i++)
+		p[i] = wsheap_alloc(heap, 64, GFP_KERNEL);
+	for (i = 0; i < ARRAY_SIZE(p); i++)
+		wsheap_free(heap, p[i]);
+	KUNIT_EXPECT_GT(test, actual_of(heap), 100000);
+	largest = wsheap_compact(heap);
+	KUNIT_EXPECT_EQ(test, actual_of(heap), PAGE_SIZE);
+	KUNIT_EXPECT_GT(test, largest, PAGE_SIZE - 128);
+	check_private(test, heap);
+	/* It is what there is. */
+	KUNIT_EXPECT_NOT_NULL(test, wsheap_alloc(heap, largest, GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, actual_of(heap), PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, wsheap_compact(heap), 0);
+	destroy_private(test, heap);
+}
+
+static void strings_and_arrays_come_from_private_heaps(struct kunit *test)
+{
+	struct wsheap *heap = private_heap(test, 0, 0);
+	char *s = wsheap_asprintf(heap, GFP_KERNEL, "%s-%d", "a", 5);
+	char *t = wsheap_strdup(heap, s, GFP_KERNEL);
+	u64 *a = wsheap_calloc(heap, 7, sizeof(*a), GFP_KERNEL);
+
+	KUNIT_EXPECT_STREQ(test, t, "a-5");
+	KUNIT_EXPECT_EQ(test, wsheap_size(heap, s), 4);
+	KUNIT_ASSERT_NOT_NULL(test, a);
+	KUNIT_EXPECT_NULL(test, memchr_inv(a, 0, 56));
+	KUNIT_EXPECT_NULL(test, wsheap_calloc(heap, SIZE_MAX, 2, GFP_KERNEL));
+	wsheap_free(heap, s);
+	wsheap_free(heap, t);
+	wsheap_free(heap, a);
+	KUNIT_EXPECT_EQ(test, requested_of(heap), 0);
+	destroy_private(test, heap);
+}
+
+static void private_heap_works_in_atomic_context(struct kunit *test)
+{
+	struct wsheap *heap = private_heap(test, 0, 0);
+	static DEFINE_SPINLOCK(lock);
+	unsigned long irq;
+	void *p[64], *q;
+	unsigned int i;
+
+	spin_lock_irqsave(&lock, irq);
+	for (i = 0; i < ARRAY_SIZE(p); i++)
+		p[i] = wsheap_alloc(heap, i * 200, GFP_ATOMIC);
+	q = wsheap_alloc(heap, SZ_64K, GFP_ATOMIC);
+	q = wsheap_realloc(heap, q, SZ_128K, GFP_ATOMIC) ?: q;
+	for (i = 0; i < ARRAY_SIZE(p); i += 2)
+		wsheap_free(heap, p[i]);
+	wsheap_free(heap, q);
+	wsheap_compact(heap);
+	spin_unlock_irqrestore(&lock, irq);
+	KUNIT_EXPECT_NOT_NULL(test, p[63]);
+	check_private(test, heap);
+	spin_lock_irqsave(&lock, irq);
+	wsheap_reset(heap);
+	spin_unlock_irqrestore(&lock, irq);
+	destroy_private(test, heap);
+}
+
+static void unserialized_heap_cannot_be_locked(struct kunit *test)
+{
+	struct wsheap *heap = debug_heap(test, false, WSHEAP_NO_SERIALIZE, 0, 0);
+
+	KUNIT_EXPECT_EQ(test, wsheap_lock(heap), -EINVAL);
+	wsheap_destroy(heap);
+}
+
+static void calls_of_the_locks_holder_nest(struct kunit *test)
+{
+	struct wsheap *heap = debug_heap(test, false, 0, 0, 0);
+	struct wsheap *other = debug_heap(test, false, 0, 0, 0);
+	void *p[100];
+	unsigned int i;
+
+	KUNIT_ASSERT_EQ(test, wsheap_lock(heap), 0);
+	KUNIT_EXPECT_TRUE(test, irqs_disabled());
+	KUNIT_EXPECT_EQ(test, wsheap_lock(heap), 0);
+	for (i = 0; i < ARRAY_SIZE(p); i++)
+		p[i] = wsheap_alloc(heap, i * 50, GFP_ATOMIC);
+	for (i = 0; i < ARRAY_SIZE(p); i += 2)
+		wsheap_free(heap, p[i]);
+	p[1] = wsheap_realloc(heap, p[1], 3000, GFP_ATOMIC);
+	KUNIT_EXPECT_NOT_NULL(test, wsheap_alloc(other, 3000, GFP_ATOMIC));
+	wsheap_unlock(heap);
+	KUNIT_EXPECT_TRUE(test, irqs_disabled());
+	KUNIT_EXPECT_TRUE(test, wsheap_validate(heap, p[1]));
+	KUNIT_EXPECT_TRUE(test, wsheap_validate(heap, NULL));
+	wsheap_compact(heap);
+	wsheap_reset(heap);
+	wsheap_unlock(heap);
+	KUNIT_EXPECT_FALSE(test, irqs_disabled());
+	wsheap_destroy(other);
+	destroy_private(test, heap);
+}
+
+static struct wsheap_error raised;
+static unsigned int raised_times;
+
+static void on_failure(struct wsheap *heap, const struct wsheap_error *err,
+		       void *data)
+{
+	raised = *err;
+	raised_times++;
+	*(struct wsheap **)data = heap;
+}
+
+static void failure_is_raised_to_the_handler(struct kunit *test)
+{
+	struct wsheap *heap = wsheap_create_private(WSHEAP_GENERATE_EXCEPTIONS,
+						    0, PAGE_SIZE);
+	struct wsheap *told = NULL;
+	struct wsheap_error err = {};
+	void *p;
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, heap);
+	raised_times = 0;
+	wsheap_set_failure_handler(heap, on_failure, &told);
+	p = wsheap_alloc(heap, 1000, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	KUNIT_EXPECT_EQ(test, raised_times, 0);
+	KUNIT_EXPECT_NULL(test, wsheap_alloc_err(heap, 5000, GFP_KERNEL, &err));
+	KUNIT_EXPECT_EQ(test, raised_times, 1);
+	KUNIT_EXPECT_PTR_EQ(test, told, heap);
+	KUNIT_EXPECT_MEMEQ(test, &raised, &err, sizeof(err));
+	KUNIT_EXPECT_EQ(test, raised.code, -EDQUOT);
+	KUNIT_EXPECT_EQ(test, raised.asked, 5000);
+	KUNIT_EXPECT_EQ(test, raised.in_use, 1000);
+	KUNIT_EXPECT_EQ(test, raised.limit, PAGE_SIZE);
+	KUNIT_EXPECT_NULL(test, wsheap_realloc(heap, p, SIZE_MAX, GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, raised_times, 2);
+	KUNIT_EXPECT_EQ(test, raised.code, -EOVERFLOW);
+	/* That there is no room is an answer. */
+	KUNIT_EXPECT_FALSE(test, wsheap_resize(heap, p, 5000, GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, raised_times, 2);
+	destroy_private(test, heap);
+}
+
+static void clearing_kernel_shows_no_freed_bytes(struct kunit *test)
+{
+	struct wsheap *heap = private_heap(test, 0, 0);
+	unsigned int i, j;
+	char *p;
+
+	if (!want_init_on_alloc(0) && !want_init_on_free())
+		kunit_skip(test, "a kernel that does not clear");
+	for (j = 0; j < 4; j++) {
+		for (i = 0; i < ARRAY_SIZE(block_sizes); i++) {
+			size_t size = block_sizes[i];
+
+			p = wsheap_alloc(heap, size, GFP_KERNEL);
+			KUNIT_ASSERT_NOT_NULL(test, p);
+			if (!wsheap_private(heap)->guard || want_init_on_alloc(0))
+				KUNIT_EXPECT_NULL(test, memchr_inv(p, 0, size));
+			memset(p, 0xa5, size);
+			if (j & 1)
+				wsheap_resize(heap, p, size / 3, GFP_KERNEL);
+			p = wsheap_realloc(heap, p, 2 * size, GFP_KERNEL);
+			KUNIT_ASSERT_NOT_NULL(test, p);
+			if (want_init_on_alloc(0))
+				KUNIT_EXPECT_NULL(test, memchr_inv(p + size, 0, size));
+			if (j < 3)
+				wsheap_free(heap, p);
+		}
+		if (j & 2)
+			wsheap_compact(heap);
+		if (j == 1)
+			wsheap_reset(heap);
+	}
+	destroy_private(test, heap);
+}
+
+static void debug_mode_finds_an_overrun_by_a_byte(struct kunit *test)
+{
+	struct wsheap *heap = debug_heap(test, true, 0, 0, 0);
+	static const size_t sizes[] = { 0, 1, 7, 8, 17, 23, 24, 1000, SZ_1M };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		size_t size = sizes[i];
+		char *p = wsheap_alloc(heap, size, GFP_KERNEL), saved;
+
+		KUNIT_ASSERT_NOT_NULL(test, p);
+		KUNIT_EXPECT_TRUE(test, wsheap_validate(heap, p));
+		saved = p[size];
+		p[size] = 0;
+		KUNIT_EXPECT_FALSE(test, wsheap_validate(heap, p));
+		KUNIT_EXPECT_FALSE(test, wsheap_validate(heap, NULL));
+		p[size] = saved;
+		KUNIT_EXPECT_TRUE(test, wsheap_validate(heap, NULL));
+	}
+	destroy_private(test, heap);
+}
+
+static void debug_mode_fills_fresh_and_freed_memory(struct kunit *test)
+{
+	struct wsheap *heap = debug_heap(test, true, 0, 0, 0);
+	u8 *p = wsheap_alloc(heap, 100, GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	if (!want_init_on_alloc(0))
+		KUNIT_EXPECT_NULL(test, memchr_inv(p + 16, POISON_INUSE, 84));
+	memset(p, 1, 100);
+	wsheap_free(heap, p);
+	KUNIT_EXPECT_NULL(test, memchr_inv(p + 16, POISON_FREE, 84));
+	p[50] = 1;
+	KUNIT_EXPECT_FALSE(test, wsheap_validate(heap, NULL));
+	p[50] = POISON_FREE;
+	destroy_private(test, heap);
+}
+
+#ifdef kunit_activate_static_stub
+static void mistakes_are_found_and_lose_nothing(struct kunit *test)
+{
+	struct wsheap *heap = private_heap(test, 0, 0);
+	struct wsheap *other = private_heap(test, 0, 0);
+	struct wsheap *message = test_heap(test, WSHEAP_UNLIMITED, 0);
+	char *small = wsheap_alloc(heap, 100, GFP_KERNEL);
+	char *large = wsheap_alloc(heap, 5000, GFP_KERNEL);
+	char *alone = wsheap_alloc(heap, SZ_1M, GFP_KERNEL);
+	char *keep = wsheap_alloc(heap, 100, GFP_KERNEL);
+	void *foreign[] = {
+		wsheap_alloc(other, 100, GFP_KERNEL),
+		wsheap_alloc(other, 5000, GFP_KERNEL),
+		wsheap_alloc(other, SZ_1M, GFP_KERNEL),
+		wsheap_alloc(message, 100, GFP_KERNEL),
+		wsheap_alloc(message, PAGE_SIZE, GFP_KERNEL),
+		wsheap_alloc(message, SZ_1M, GFP_KERNEL),
+	};
+	unsigned int i;
+
+	count_reports(test);
+	for (i = 0; i < ARRAY_SIZE(foreign); i++) {
+		KUNIT_ASSERT_NOT_NULL(test, foreign[i]);
+		wsheap_private(heap)->reported = 0;
+		wsheap_free(heap, foreign[i]);
+		KUNIT_EXPECT_EQ(test, reports[MISUSE_FOREIGN], i + 1);
+		KUNIT_EXPECT_NULL(test, wsheap_realloc(heap, foreign[i], 5, GFP_KERNEL));
+		KUNIT_EXPECT_EQ(test, wsheap_size(heap, foreign[i]), 0);
+		/* Once for a heap. */
+		KUNIT_EXPECT_EQ(test, reports[MISUSE_FOREIGN], i + 1);
+	}
+	wsheap_free(heap, small);
+	wsheap_free(heap, small);
+	KUNIT_EXPECT_EQ(test, reports[MISUSE_FREED], 1);
+	wsheap_private(heap)->reported = 0;
+	wsheap_free(heap, large);
+	wsheap_free(heap, large);
+	KUNIT_EXPECT_EQ(test, reports[MISUSE_FREED], 2);
+	wsheap_private(heap)->reported = 0;
+	wsheap_free(heap, alone);
+	wsheap_free(heap, alone);
+	KUNIT_EXPECT_EQ(test, reports[MISUSE_FOREIGN], ARRAY_SIZE(foreign) + 1);
+	/* Also when it has been merged, or the memory is gone. */
+	wsheap_compact(heap);
+	wsheap_private(heap)->reported = 0;
+	wsheap_free(heap, small);
+	wsheap_free(heap, large);
+	KUNIT_EXPECT_GT(test, reports[MISUSE_FREED] + reports[MISUSE_FOREIGN],
+			ARRAY_SIZE(foreign) + 3);
+	wsheap_free(heap, keep + 16);
+	wsheap_free(heap, keep + 1);
+	KUNIT_EXPECT_EQ(test, reports[MISUSE_INSIDE], 1);
+	KUNIT_EXPECT_TRUE(test, wsheap_validate(heap, keep));
+	KUNIT_EXPECT_EQ(test, requested_of(heap), 100);
+	KUNIT_EXPECT_TRUE(test, wsheap_validate(other, NULL));
+	check_private(test, other);
+	wsheap_destroy(other);
+	wsheap_destroy(message);
+	destroy_private(test, heap);
+}
+
+static void pointer_into_memory_given_back_is_not_followed(struct kunit *test)
+{
+	struct wsheap *heap = private_heap(test, 0, 0);
+	static void *p[8000];
+	unsigned int i, n = 0;
+
+	/* Some of it comes from vmalloc. */
+	for (i = 0; i < ARRAY_SIZE(p); i++) {
+		p[i] = wsheap_alloc(heap, 500, GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, p[i]);
+		n += is_vmalloc_addr(p[i]);
+	}
+	KUNIT_EXPECT_GT(test, n, 100);
+	for (i = 0; i < ARRAY_SIZE(p); i++)
+		wsheap_free(heap, p[i]);
+	count_reports(test);
+	wsheap_compact(heap);
+	KUNIT_EXPECT_EQ(test, actual_of(heap), PAGE_SIZE);
+	vm_unmap_aliases();
+	for (i = 0; i < ARRAY_SIZE(p); i++)
+		wsheap_free(heap, p[i]);
+	KUNIT_EXPECT_EQ(test, reports[MISUSE_FOREIGN], 1);
+	KUNIT_EXPECT_EQ(test, requested_of(heap), 0);
+	destroy_private(test, heap);
+}
+
+static void overrun_that_reached_a_header_is_found(struct kunit *test)
+{
+	struct wsheap *heap = private_heap(test, 0, 0);
+	char *p = wsheap_alloc(heap, 24, GFP_KERNEL);
+	char *q = wsheap_alloc(heap, 24, GFP_KERNEL);
+	char *first = min(p, q), *second = max(p, q), saved[8];
+	unsigned int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, q);
+	count_reports(test);
+	/* By one byte, whatever that is. */
+	memcpy(saved, second - 8, 8);
+	for (i = 1; i < 256; i++) {
+		second[-8] = saved[0] ^ i;
+		KUNIT_ASSERT_FALSE(test, wsheap_validate(heap, second));
+		KUNIT_ASSERT_FALSE(test, wsheap_validate(heap, NULL));
+	}
+	KUNIT_EXPECT_FALSE(test, wsheap_validate(heap, first));
+	KUNIT_EXPECT_FALSE(test, wsheap_validate(heap, second));
+	KUNIT_EXPECT_FALSE(test, wsheap_validate(heap, NULL));
+	wsheap_free(heap, second);
+	KUNIT_EXPECT_EQ(test, reports[MISUSE_HEADER], 1);
+	KUNIT_EXPECT_EQ(test, requested_of(heap), 48);
+	/* What can be used still is. */
+	wsheap_compact(heap);
+	wsheap_free(heap, first);
+	KUNIT_EXPECT_EQ(test, requested_of(heap), 24);
+	KUNIT_EXPECT_NOT_NULL(test, wsheap_alloc(heap, 3000, GFP_KERNEL));
+	memcpy(second - 8, saved, 8);
+	KUNIT_EXPECT_TRUE(test, wsheap_validate(heap, second));
+	wsheap_destroy(heap);
+}
+
+static void overrun_of_a_block_that_shrank_is_found(struct kunit *test)
+{
+	struct wsheap *heap = private_heap(test, 0, 0);
+	char *p = wsheap_alloc(heap, 200, GFP_KERNEL), saved[8];
+	char *q = wsheap_alloc(heap, 200, GFP_KERNEL);
+	static const size_t over[] = { 1, 4, 8 };
+	unsigned int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, q);
+	count_reports(test);
+	KUNIT_ASSERT_TRUE(test, wsheap_resize(heap, p, 104, GFP_KERNEL));
+	for (i = 0; i < ARRAY_SIZE(over); i++) {
+		size_t end = ALIGN(104 + 8 + wsheap_private(heap)->guard, 16) - 8;
+
+		wsheap_private(heap)->reported = 0;
+		memcpy(saved, p + end, 8);
+		memset(p + end, 0x11, over[i]);
+		KUNIT_EXPECT_FALSE(test, wsheap_validate(heap, p));
+		KUNIT_EXPECT_FALSE(test, wsheap_validate(heap, NULL));
+		wsheap_free(heap, p);
+		KUNIT_EXPECT_EQ(test, reports[MISUSE_HEADER], i + 1);
+		wsheap_compact(heap);
+		KUNIT_EXPECT_TRUE(test, wsheap_validate(heap, q));
+		KUNIT_EXPECT_EQ(test, requested_of(heap), 304);
+		memcpy(p + end, saved, 8);
+		KUNIT_EXPECT_TRUE(test, wsheap_validate(heap, p));
+	}
+	wsheap_destroy(heap);
+}
+
+static void debug_mode_reports_what_it_finds(struct kunit *test)
+{
+	struct wsheap *heap = debug_heap(test, true, 0, 0, 0);
+	char *p = wsheap_alloc(heap, 17, GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	count_reports(test);
+	p[17] = 0;
+	wsheap_free(heap, p);
+	KUNIT_EXPECT_EQ(test, reports[MISUSE_OVERRUN], 1);
+	KUNIT_EXPECT_EQ(test, requested_of(heap), 0);
+	p[20] = 0;
+	p = wsheap_alloc(heap, 17, GFP_KERNEL);
+	KUNIT_EXPECT_NOT_NULL(test, p);
+	KUNIT_EXPECT_EQ(test, reports[MISUSE_WRITTEN], 1);
+	destroy_private(test, heap);
+}
+
+static bool memory_fails;
+
+static void *failing_memory(const struct wsheap *heap, size_t size, gfp_t gfp)
+{
+	return memory_fails ? NULL : kmalloc(size, backing_gfp(heap, gfp));
+}
+
+static void private_heap_without_memory_loses_nothing(struct kunit *test)
+{
+	struct wsheap *heap = private_heap(test, 0, 0);
+	struct wsheap_error err = {};
+	unsigned int n = 0;
+	void *p, *last = NULL;
+
+	kunit_activate_static_stub(test, backing_alloc, failing_memory);
+	memory_fails = true;
+	while ((p = wsheap_alloc_err(heap, 100, GFP_KERNEL, &err))) {
+		last = p;
+		n++;
+	}
+	KUNIT_EXPECT_EQ(test, err.code, -ENOMEM);
+	KUNIT_EXPECT_EQ(test, err.in_use, n * 100);
+	KUNIT_EXPECT_GT(test, n, 25);
+	KUNIT_EXPECT_NULL(test, wsheap_alloc(heap, SZ_64K, GFP_KERNEL));
+	KUNIT_EXPECT_NULL(test, wsheap_realloc(heap, last, 2000, GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, wsheap_size(heap, last), 100);
+	KUNIT_EXPECT_EQ(test, requested_of(heap), n * 100);
+	check_private(test, heap);
+	KUNIT_EXPECT_PTR_EQ(test, wsheap_create_private(0, 0, 0), ERR_PTR(-ENOMEM));
+	memory_fails = false;
+	KUNIT_EXPECT_NOT_NULL(test, wsheap_alloc(heap, 100, GFP_KERNEL));
+	kunit_deactivate_static_stub(test, backing_alloc);
+	destroy_private(test, heap);
+}
+#endif
+
+/* A simple model: what each block has to be, and what they add up to. */
+#define MODEL_SLOTS	512
+
+struct model {
+	u8 *p;
+	size_t size;
+	u8 fill;
+};
+
+static size_t model_size(struct rnd_state *rnd)
+{
+	u32 kind = prandom_u32_state(rnd) % 64;
+
+	if (kind == 0)
+		return prandom_u32_state(rnd) % 70000;
+	if (kind < 4)
+		return prandom_u32_state(rnd) % 9000;
+	return prandom_u32_state(rnd) % (kind < 24 ? 64 : 500);
+}
+
+static void model_run(struct kunit *test, struct wsheap *heap, u64 seed,
+		      unsigned int ops)
+{
+	struct model *models = kunit_kcalloc(test, MODEL_SLOTS, sizeof(*models),
+					     GFP_KERNEL);
+	bool fixed = max_size_of(heap) != WSHEAP_UNLIMITED;
+	size_t live = 0, align;
+	struct rnd_state rnd;
+	unsigned int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, models);
+	prandom_seed_state(&rnd, seed);
+	for (i = 0; i < ops; i++) {
+		struct model *m = &models[prandom_u32_state(&rnd) % MODEL_SLOTS];
+		u32 what = prandom_u32_state(&rnd) % 4096;
+		size_t size = model_size(&rnd);
+		gfp_t gfp = what & 1 ? GFP_KERNEL : GFP_NOWAIT;
+		size_t old = m->size, both = min(old, size);
+		u8 *p = m->p;
+
+		if (what < 2) {
+			KUNIT_ASSERT_TRUE(test, wsheap_validate(heap, NULL));
+			wsheap_compact(heap);
+			continue;
+		}
+		if (what == 2) {
+			wsheap_reset(heap);
+			memset(models, 0, MODEL_SLOTS * sizeof(*models));
+			live = 0;
+			continue;
+		}
+		if (p) {
+			/* The ends show what happened between them. */
+			KUNIT_ASSERT_TRUE(test, !old || (p[0] == m->fill &&
+							 p[old - 1] == m->fill));
+			if (what < 256)
+				KUNIT_ASSERT_NULL(test, memchr_inv(p, m->fill, old));
+		}
+		if (!p && what % 16 == 1) {
+			align = 16 << (what >> 4) % 9;
+			p = wsheap_alloc_aligned(heap, size, align, gfp);
+			KUNIT_ASSERT_TRUE(test, IS_ALIGNED((unsigned long)p, align));
+		} else if (!p && what % 16 == 2) {
+			p = wsheap_zalloc(heap, size, gfp);
+			if (p)
+				KUNIT_ASSERT_NULL(test, memchr_inv(p, 0, size));
+		} else if (!p) {
+			p = wsheap_alloc(heap, size, gfp);
+		} else if (what % 8 == 1) {
+			p = wsheap_realloc(heap, p, size, gfp);
+			if (p)
+				KUNIT_ASSERT_NULL(test, memchr_inv(p, m->fill, both));
+		} else if (what % 8 == 2) {
+			if (!wsheap_resize(heap, p, size, gfp | __GFP_ZERO))
+				p = NULL;
+			else if (size > old)
+				KUNIT_ASSERT_NULL(test, memchr_inv(p + old, 0, size - old));
+		} else {
+			KUNIT_ASSERT_EQ(test, wsheap_size(heap, p), old);
+			wsheap_free(heap, p);
+			live -= old;
+			m->p = NULL;
+			m->size = 0;
+			KUNIT_ASSERT_EQ(test, requested_of(heap), live);
+			continue;
+		}
+		if (!p && m->p)
+			KUNIT_ASSERT_EQ(test, wsheap_size(heap, m->p), old);
+		else if (!p)
+			KUNIT_ASSERT_TRUE(test, fixed || gfp == GFP_NOWAIT);
+		if (p) {
+			live += size - old;
+			m->p = p;
+			m->size = size;
+			m->fill = what | 1;
+			memset(p, m->fill, size);
+		}
+		KUNIT_ASSERT_EQ(test, requested_of(heap), live);
+		KUNIT_ASSERT_LE(test, actual_of(heap), max_size_of(heap));
+	}
+	check_private(test, heap);
+}
+
+static void random_operations_agree_with_a_model(struct kunit *test)
+{
+	u64 seed = get_random_u32();
+	struct wsheap *heap;
+
+	kunit_info(test, "seed %llu", seed);
+	heap = private_heap(test, 0, 0);
+	model_run(test, heap, seed, 200000);
+	wsheap_destroy(heap);
+	heap = private_heap(test, SZ_64K, SZ_512K);
+	model_run(test, heap, seed + 1, 100000);
+	wsheap_destroy(heap);
+}
