@@ -23,6 +23,7 @@
 #include <linux/kthread.h>
 #include <linux/ktime.h>
 #include <linux/module.h>
+#include <linux/prandom.h>
 #include <linux/slab.h>
 #include <linux/sort.h>
 #include <linux/spinlock.h>
@@ -34,7 +35,7 @@
 
 static char *work = "";
 module_param(work, charp, 0444);
-MODULE_PARM_DESC(work, "soap, json, x509, fixed, heap or scale");
+MODULE_PARM_DESC(work, "soap, json, x509, fixed, heap, scale or churn");
 
 #define FIXED_BLOCKS	32	/* a message of blocks of one size */
 #define ALIGNMENT	64	/* of the aligned rows */
@@ -342,6 +343,26 @@ static const struct allocator zeroed_ops = {
 	.end = heap_end,
 };
 
+/* Private heaps. */
+static __always_inline void private_free(void *ctx, void *p, size_t size)
+{
+	wsheap_free(ctx, p);
+}
+
+static __always_inline void *private_realloc(void *ctx, void *p, size_t old,
+					     size_t size)
+{
+	return wsheap_realloc(ctx, p, size, GFP_KERNEL);
+}
+
+static const struct allocator private_ops = {
+	.alloc = heap_alloc,
+	.zalloc = heap_zalloc,
+	.free = private_free,
+	.realloc = private_realloc,
+	.end = nothing_end,
+};
+
 /* kmalloc. */
 static __always_inline void *kmalloc_alloc(void *ctx, size_t size)
 {
@@ -567,6 +588,7 @@ WORK(locked)
 WORK(heap)
 WORK(align64)
 WORK(zeroed)
+WORK(private)
 WORK(kmalloc_kfree)
 WORK(cache)
 WORK(genalloc)
@@ -613,6 +635,20 @@ static void *serialized_start(size_t size)
 {
 	struct wsheap_args args = { .flags = WSHEAP_SERIALIZE };
 	struct wsheap *heap = wsheap_create(SZ_16M, SZ_1M, &args);
+
+	return IS_ERR(heap) ? NULL : heap;
+}
+
+static void *private_start(size_t size)
+{
+	struct wsheap *heap = wsheap_create_private(WSHEAP_NO_SERIALIZE, 0, 0);
+
+	return IS_ERR(heap) ? NULL : heap;
+}
+
+static void *private_serialized_start(size_t size)
+{
+	struct wsheap *heap = wsheap_create_private(0, 0, 0);
 
 	return IS_ERR(heap) ? NULL : heap;
 }
@@ -733,6 +769,9 @@ static const struct subject {
 	{ "wsheap,serialized", heap_work, serialized_start, heap_stop },
 	{ "wsheap,aligned", align64_work, heap_start, heap_stop },
 	{ "wsheap,zeroed", zeroed_work, heap_start, heap_stop },
+	{ "wsheap,private", private_work, private_start, heap_stop, true },
+	{ "wsheap,private,serialized", private_work, private_serialized_start,
+	  heap_stop, true },
 	{ "kmem_cache,bulk", cache_work, cache_start, cache_stop },
 	{ "gen_pool", genalloc_work, genalloc_start, genalloc_stop, true },
 	{ "page_frag", frag_work, frag_start, frag_stop, true },
@@ -1260,6 +1299,85 @@ static void run_scale(void)
 	wsheap_pool_destroy(pool);
 }
 
+/*
+ * Private heaps under blocks that come and go at random, in the sizes of the
+ * traces: what they hold in the end, against the most that lived at once.
+ */
+
+#define CHURN_OPS	10000000
+
+static u32 churn_sizes(const struct trace *trace, u32 *sizes)
+{
+	u32 n = 0;
+	size_t i;
+
+	for (i = 0; i < trace->nr; i++)
+		if (strchr("azr", trace->ops[i].what))
+			sizes[n++] = trace->ops[i].size;
+	return n;
+}
+
+static void measure_churn(const char *mix, const u32 *sizes, u32 nr, u32 slots)
+{
+	struct wsheap *heap = wsheap_create_private(WSHEAP_NO_SERIALIZE, 0, 0);
+	size_t live = 0, peak = 0, held = 0;
+	struct rnd_state rnd;
+	void **p;
+	u32 i;
+
+	p = vzalloc(array_size(slots, sizeof(*p)));
+	if (IS_ERR(heap) || !p) {
+		pr_err("no memory\n");
+		goto out;
+	}
+	prandom_seed_state(&rnd, 1);
+	for (i = 0; i < CHURN_OPS; i++) {
+		u32 slot = prandom_u32_state(&rnd) % slots;
+		u32 size = sizes[prandom_u32_state(&rnd) % nr];
+		void *block;
+
+		if (p[slot] && i % 16) {
+			wsheap_free(heap, p[slot]);
+			p[slot] = NULL;
+			continue;
+		}
+		block = wsheap_realloc(heap, p[slot], size, GFP_KERNEL);
+		if (!block)
+			break;
+		p[slot] = block;
+		live = requested(heap);
+		peak = max(peak, live);
+		held = max(held, actual(heap));
+		if (!(i % 65536))
+			cond_resched();
+	}
+	pr_info("churn %s %u %u %zu %zu %zu\n", mix, slots, i, peak, held,
+		actual(heap));
+out:
+	vfree(p);
+	wsheap_destroy(heap);
+}
+
+static void run_churn(void)
+{
+	u32 *sizes, i, nr, all = 0;
+
+	for (i = 0; i < ARRAY_SIZE(traces); i++)
+		all += traces[i].nr;
+	sizes = vzalloc(array_size(all, sizeof(*sizes)));
+	if (!sizes)
+		return;
+	for (i = 0, all = 0; i < ARRAY_SIZE(traces); i++) {
+		nr = churn_sizes(&traces[i], sizes + all);
+		measure_churn(traces[i].name, sizes + all, nr, 5000);
+		measure_churn(traces[i].name, sizes + all, nr, 30000);
+		all += nr;
+	}
+	measure_churn("all", sizes, all, 5000);
+	measure_churn("all", sizes, all, 30000);
+	vfree(sizes);
+}
+
 static int __init bench_init(void)
 {
 	unsigned int i;
@@ -1278,6 +1396,8 @@ static int __init bench_init(void)
 		run_heap();
 	if (!strcmp(work, "scale"))
 		run_scale();
+	if (!strcmp(work, "churn"))
+		run_churn();
 	pr_info("end %s\n", work);
 	return 0;
 }

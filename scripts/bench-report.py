@@ -19,7 +19,8 @@ WORKS = TRACES + ("fixed", "heap")
 FIXED = ("fixed-8", "fixed-64", "fixed-256", "fixed-1000", "fixed-4000")
 COUNTED = ("instructions, init_on_alloc=0", "instructions, init_on_alloc=1")
 TIMED = "nanoseconds"
-FREED = ("kmalloc", "gen_pool", "page_frag")
+FREED = ("kmalloc", "gen_pool", "page_frag", "wsheap,private",
+         "wsheap,private,serialized")
 RISE = 1.03
 # What a timer's interrupt adds here and there is no change.
 SAME = 0.0005
@@ -49,12 +50,14 @@ class Logs:
         self.held = {}      # trace: [(asked, held)]
         self.kept = {}      # kind: [[message, held, obtained]]
         self.scale = {}     # (kind, cpus): [(messages, ns)]
+        self.churn = []     # [sizes, slots, operations, peak, most, end]
         for place in COUNTED + (TIMED,):
             self.boots[place] = {}
             for work in WORKS:
                 for name in logs_of(place, work):
                     self.read(place, work, name)
         self.read("scale", "scale", "scale.log")
+        self.read("churn", "churn", "churn.log")
 
     def read(self, place, work, name):
         path = os.path.join(self.directory, name)
@@ -93,6 +96,9 @@ class Logs:
             elif words[0] == "kept":
                 kept.setdefault(words[1], []).append(
                     [int(word) for word in words[2:5]])
+            elif words[0] == "churn":
+                self.churn.append(words[1:2] +
+                                  [int(word) for word in words[2:7]])
             elif words[0] == "scale":
                 self.scale.setdefault((words[1], int(words[2])), []).append(
                     (int(words[3]), int(words[4])))
@@ -158,11 +164,12 @@ def table(title, columns, rows, gap="  "):
 
 
 class Report:
-    def __init__(self, logs, recorded, blocks, peaks):
+    def __init__(self, logs, recorded, blocks, peaks, tiles):
         self.logs = logs
         self.recorded = recorded or {}
         self.blocks = blocks
         self.peaks = peaks
+        self.tiles = tiles
         self.places = {place: logs.figures(place)
                        for place in COUNTED + (TIMED,)}
         self.met = self.missed = self.rows = self.risen = 0
@@ -287,6 +294,14 @@ class Report:
                   [f"{self.gain(kind) or 0:.3f}"]
                   for kind in sorted({key[0] for key in self.logs.scale})])
         self.retention()
+        self.add("Private heaps under blocks that come and go at random: bytes "
+                 "held in the end", ["slots", "operations", "most alive",
+                                     "held", "held / alive",
+                                     "of which headers and rounding"],
+                 [[row[0]] + [str(value) for value in row[1:4]] +
+                  [str(row[5]), f"{row[5] / max(row[3], 1):.3f}",
+                   f"{self.tiles[row[0]]:.3f}" if row[0] in self.tiles else "-"]
+                  for row in self.logs.churn])
 
     # The bounds.
 
@@ -366,6 +381,22 @@ class Report:
             judge(f"{work} under UML: wsheap / the fastest peer that frees",
                   divide(get(TIMED, work, "wsheap"), min(peers))
                   if len(peers) == 4 else None, 1)
+        for work in TRACES:
+            for row, most in (("wsheap,private", 0.25),
+                              ("wsheap,private,serialized", 0.55)):
+                judge(f"{work}: {row} / kmalloc",
+                      divide(get(zero, work, row, "net"),
+                             get(zero, work, "kmalloc", "net")), most)
+        for sizes in TRACES + ("all",):
+            ratios = [row[5] / max(row[3], 1) for row in self.logs.churn
+                      if row[0] == sizes and row[1] == 30000 and
+                      row[2] == 10000000]
+            name = f"{sizes}, 30000 slots: a private heap held / alive"
+            if sizes != "x509":
+                judge(name, ratios[0] if ratios else None, 1.5)
+            elif ratios:
+                # Headers and alignment alone take that much.
+                self.judged.append([name, f"{ratios[0]:.3f}", "", "not judged"])
         judge("gain of a second CPU: wsheap / bump (noisy: warns)",
               divide(self.gain("wsheap"), self.gain("bump")), 0.95, least=True,
               only_warn=True)
@@ -458,6 +489,7 @@ class Report:
             "blocks": self.blocks,
             "held": self.held_ratios(),
             "kept": self.logs.kept,
+            "churn": self.logs.churn,
             "scale": {kind: {cpus: self.speed(kind, cpus) for cpus in (1, 2)}
                       for kind in ("bump", "wsheap")},
         }
@@ -593,6 +625,21 @@ def count_peaks(directory):
     return result
 
 
+def count_tiles(directory):
+    """sizes: what blocks take with a header of 8, rounded up to 16 / asked"""
+    result, everything = {}, []
+    for trace in TRACES:
+        with open(os.path.join(directory, trace + ".trace"),
+                  encoding="utf-8") as file:
+            sizes = [int(line.split()[2]) for line in file
+                     if line[:2] in ("a ", "z ", "r ")]
+        everything += sizes
+        result[trace] = sizes
+    result["all"] = everything
+    return {name: sum((size + 23) // 16 * 16 for size in sizes) / sum(sizes)
+            for name, sizes in result.items()}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     for option in ("logs", "recorded", "traces", "json", "svg", "table"):
@@ -609,7 +656,7 @@ def main():
 
     logs = Logs(args.logs)
     report = Report(logs, recorded, count_blocks(args.traces),
-                    count_peaks(args.traces))
+                    count_peaks(args.traces), count_tiles(args.traces))
     data = report.data()
     report.tables()
     report.bounds()
