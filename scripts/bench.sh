@@ -14,7 +14,7 @@ logs=$cache/bench
 report=$top/scripts/bench-report.py
 GUEST_TIMEOUT=${GUEST_TIMEOUT:-600}
 
-say "wsheap benchmark: UML, then QEMU (about 7 minutes on a bare machine, 3 when run again)"
+say "wsheap benchmark: UML, then QEMU (about 8 minutes on a bare machine, 4 when run again)"
 need gcc:gcc make:make flex:flex bison:bison bc:bc python3:python3 \
 	qemu-system-x86_64:qemu-system-x86 cpio:cpio \
 	/usr/include/stdio.h:libc6-dev

@@ -33,7 +33,7 @@ check() {
 	fi
 }
 
-say "wsheap tests: KUnit under UML, then a stress under QEMU (about 7 minutes on a bare machine, 1 when run again)"
+say "wsheap tests: KUnit under UML, then a stress under QEMU (about 8 minutes on a bare machine, 2 when run again)"
 need gcc:gcc make:make flex:flex bison:bison bc:bc python3:python3 \
 	qemu-system-x86_64:qemu-system-x86 cpio:cpio \
 	/usr/include/stdio.h:libc6-dev
