@@ -2,9 +2,9 @@
 /*
  * wsheap - heaps whose blocks are released together
  *
- * The whole interface. The calls themselves are described where they are
- * defined: the inline ones here, the others in wsheap.c. The guide is
- * Documentation/wsheap.rst.
+ * This is the whole interface. Each call is documented where it is defined:
+ * the inline ones here, the others in the .c files. The guide for driver
+ * authors is Documentation/wsheap.rst.
  */
 #ifndef _WSHEAP_H
 #define _WSHEAP_H
@@ -20,7 +20,6 @@
 #include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/overflow.h>
-#include <linux/rbtree.h>
 #include <linux/sched/mm.h>
 #include <linux/sizes.h>
 #include <linux/spinlock.h>
@@ -32,59 +31,72 @@ struct device;
 struct wsheap_chunk;
 struct wsheap_pool;
 
-/* No limit to what a heap's blocks add up to: a max_size. */
+/* A max_size that sets no limit. */
 #define WSHEAP_UNLIMITED	SIZE_MAX
 
-/* The least alignment of a block, in bytes, on every architecture. */
+/* Every block is aligned to at least this many bytes, on every architecture. */
 #define WSHEAP_MIN_ALIGN	8
 
 /*
- * The quota bounds memory, too. ACTUAL_SIZE never exceeds WSHEAP_BOUND_FACTOR
- * times the bytes asked for since the last reset (each block rounded up to 8
- * bytes, or as WSHEAP_CONTIG does; what alignment may skip counted), plus
- * WSHEAP_BOUND_CONSTANT, plus twice what that reset, or the creation, left.
- * Each of several concurrent callers may hold one more chunk for a moment, and
- * a heap of __GFP_DMA32, which has whole pages only, up to PAGE_SIZE more.
+ * The quota bounds the memory of a message heap, too. ACTUAL_SIZE never exceeds
+ * the sum of
+ *
+ *  - WSHEAP_BOUND_FACTOR times the bytes asked for since the last reset, where
+ *    each block is rounded up to 8 bytes (with WSHEAP_CONTIG to the cache
+ *    alignment) and the padding that its alignment may need is counted;
+ *  - WSHEAP_BOUND_CONSTANT bytes;
+ *  - twice the ACTUAL_SIZE after that reset, or after creation.
+ *
+ * Each concurrent caller may hold one more chunk for a moment. A heap with
+ * __GFP_DMA32 may hold up to PAGE_SIZE more, because its chunks are whole pages.
  */
 #define WSHEAP_BOUND_FACTOR	4
 #define WSHEAP_BOUND_CONSTANT	1024
 
 /*
- * The largest block of a private heap with a maximum size, in bytes: slightly
- * less than 1 MiB, and than 512 KiB on 32-bit, as on Windows.
+ * The largest block of a private heap with a maximum size, in bytes. As on
+ * Windows, it is slightly below 1 MiB, or 512 KiB on 32-bit machines.
  */
 #define WSHEAP_FIXED_BLOCK_MAX	((BITS_PER_LONG == 64 ? SZ_1M : SZ_512K) - SZ_4K)
 
 /*
  * Flags of a message heap, for struct wsheap_args. They share no bit with the
- * options of private heaps, which keep the values that they have on Windows;
- * bits 30 and 31 stay free.
+ * options of private heaps, which have the values that Windows gives them.
+ * Bits 30 and 31 stay unused.
  */
-#define WSHEAP_SERIALIZE	BIT(8)	/* safe for concurrent callers */
-#define WSHEAP_NODE		BIT(9)	/* memory preferably from args->node */
-#define WSHEAP_CONTIG		BIT(10)	/* physically contiguous, fit for DMA */
-#define WSHEAP_ADAPTIVE		BIT(11)	/* keeps what recent messages needed */
+/* Several callers may use the heap at the same time. */
+#define WSHEAP_SERIALIZE	BIT(8)
+/* Memory comes from args->node, if that node has any. */
+#define WSHEAP_NODE		BIT(9)
+/* Chunks are physically contiguous, so that blocks can be mapped for DMA. */
+#define WSHEAP_CONTIG		BIT(10)
+/* A reset keeps what recent messages needed, rather than up to the trim size. */
+#define WSHEAP_ADAPTIVE		BIT(11)
 
 /* Options of a private heap, for wsheap_create_private(). */
-#define WSHEAP_NO_SERIALIZE		BIT(0)	/* one caller at a time */
-#define WSHEAP_GENERATE_EXCEPTIONS	BIT(2)	/* a failure is raised */
-#define WSHEAP_CREATE_ENABLE_EXECUTE	BIT(18)	/* refused: -EOPNOTSUPP */
+/* The heap takes no lock: it has one caller at a time. */
+#define WSHEAP_NO_SERIALIZE		BIT(0)
+/* A failed allocation calls the failure handler, or warns. */
+#define WSHEAP_GENERATE_EXCEPTIONS	BIT(2)
+/* Refused with -EOPNOTSUPP. */
+#define WSHEAP_CREATE_ENABLE_EXECUTE	BIT(18)
 
 /**
- * struct wsheap_args - what a heap may be told at its creation
+ * struct wsheap_args - options for creating a heap
  * @flags: WSHEAP_SERIALIZE, WSHEAP_NODE, WSHEAP_CONTIG, WSHEAP_ADAPTIVE, or 0.
  *	For a private heap WSHEAP_NODE or 0.
- * @name: the class under which the heap is counted and reported; copied.
- *	NULL stands for "wsheap".
- * @initial_size: bytes of blocks, each rounded up to 8 and what alignment
- *	skips counted, that the heap is to hold memory for from the start, and
- *	after a reset if the trim size covers that; 0 takes none before the first
- *	block. 0 for a private heap, whose creation has a parameter for it.
- * @chunk_gfp: added to the gfp of every call that has to obtain memory:
- *	__GFP_ACCOUNT, __GFP_DMA, __GFP_DMA32 and modifiers of warning and
- *	retrying.
- * @node: the preferred NUMA node; looked at only with WSHEAP_NODE, so that
- *	a zeroed structure does not ask for node 0.
+ * @name: the class under which the heap is counted and reported. The string is
+ *	copied. NULL stands for "wsheap".
+ * @initial_size: bytes of blocks for which the heap obtains memory when it is
+ *	created. Each block is rounded up to 8 bytes, and padding for alignment
+ *	is counted. A reset keeps this memory if the trim size covers it. With 0
+ *	the heap obtains none before its first block. Must be 0 for a private
+ *	heap, whose creation has a parameter for it.
+ * @chunk_gfp: flags added to the gfp of every call that obtains memory:
+ *	__GFP_ACCOUNT, __GFP_DMA, __GFP_DMA32, and modifiers for warnings and
+ *	retries.
+ * @node: the preferred NUMA node. It is used only with WSHEAP_NODE, so that a
+ *	zeroed structure does not ask for node 0.
  */
 struct wsheap_args {
 	unsigned int flags;
@@ -95,17 +107,17 @@ struct wsheap_args {
 };
 
 /**
- * struct wsheap_error - why a block was not granted
- * @code: -EINVAL for a bad gfp or alignment, -EOVERFLOW for a size above the
- *	largest block, -E2BIG for one above WSHEAP_FIXED_BLOCK_MAX from a private
- *	heap with a maximum size, -EDQUOT for the quota or that maximum, -ENOMEM
- *	for the system's memory.
- * @asked: bytes asked for by the call.
- * @in_use: bytes asked for by the blocks that the heap held at that moment.
- * @limit: bytes that these may add up to, the heap's max_size; or the maximum
- *	size of a private heap, its bookkeeping included.
+ * struct wsheap_error - why a block was refused
+ * @code: -EINVAL for a bad gfp or alignment; -EOVERFLOW for a size above the
+ *	largest block; -E2BIG for a size above WSHEAP_FIXED_BLOCK_MAX in a private
+ *	heap with a maximum size; -EDQUOT for the quota or that maximum; -ENOMEM
+ *	if the system has no memory.
+ * @asked: bytes that the call asked for.
+ * @in_use: bytes that the heap's blocks had asked for at that moment.
+ * @limit: the heap's max_size in bytes. For a private heap this is its maximum
+ *	size, bookkeeping included.
  *
- * The counterpart of WS_ERROR. Only a failing call writes to it.
+ * Equivalent of WS_ERROR. Only a failing call writes to it.
  */
 struct wsheap_error {
 	int code;
@@ -115,15 +127,15 @@ struct wsheap_error {
 };
 
 /**
- * enum wsheap_property_id - what wsheap_get_property() can tell
- * @WSHEAP_PROPERTY_MAX_SIZE: bytes that the blocks may add up to, as asked.
- * @WSHEAP_PROPERTY_TRIM_SIZE: bytes that a reset may leave with the heap.
- * @WSHEAP_PROPERTY_REQUESTED_SIZE: bytes asked for since creation or reset;
- *	of a private heap, by the blocks that live.
- * @WSHEAP_PROPERTY_ACTUAL_SIZE: bytes held from the system at this moment, as
- *	the system rounds them, without the heap object.
+ * enum wsheap_property_id - the properties of a heap
+ * @WSHEAP_PROPERTY_MAX_SIZE: the quota, in bytes as asked for.
+ * @WSHEAP_PROPERTY_TRIM_SIZE: the bytes that a reset may keep.
+ * @WSHEAP_PROPERTY_REQUESTED_SIZE: the bytes asked for since creation or the
+ *	last reset. For a private heap, by its live blocks.
+ * @WSHEAP_PROPERTY_ACTUAL_SIZE: the bytes that the heap holds from the system,
+ *	as the system rounds them. The heap object is not counted.
  *
- * The counterpart of WS_HEAP_PROPERTY_ID. Each value is a size_t.
+ * Equivalent of WS_HEAP_PROPERTY_ID. Each value is a size_t.
  */
 enum wsheap_property_id {
 	WSHEAP_PROPERTY_MAX_SIZE = 0,
@@ -133,113 +145,51 @@ enum wsheap_property_id {
 };
 
 /*
- * A heap. All of it is private; it is here because the short path is inline.
- * The picture that goes with it is at the head of wsheap.c.
+ * A heap. All members are private. They are visible because the short path is
+ * inline. The head comment of wsheap.c has the picture that goes with them.
+ *
  */
 struct wsheap {
-	spinlock_t lock;		/* taken only with WSHEAP_SERIALIZE */
-	u32 flags;
+	/* Taken if the heap is serialized. Protects all but constants and @all. */
+	spinlock_t lock;
+	u16 flags;			/* from the creator; never change */
+	u8 path;			/* enum wsheap_path; never changes */
+	u8 state;			/* WSHEAP_STATE_... */
 
 	/*
-	 * The short path. A block goes from @cursor if it ends at or before
-	 * @limit, which is the nearest of what ends the open chunk's ready
-	 * bytes and what ends the quota. Both are NULL where a heap may not
-	 * take the short path, or has no open chunk.
+	 * The short path. A block comes from @cursor if it ends at or before
+	 * @limit, which is the nearest of two ends: of the current chunk's
+	 * zeroed bytes, and of the quota. Both are NULL in a heap that has no
+	 * short path or no current chunk.
 	 */
 	char *cursor;
 	char *limit;
-	size_t left;			/* of the quota, in bytes as asked */
-	union {
-		u32 slack;		/* what alignment may take elsewhere */
-		u32 quick_key;		/* of a private heap, see wsheap_free() */
-	};
-	union {
-		u32 peak;		/* what one chunk is to give */
-		u32 look_mask;		/* of a private heap */
-	};
-	struct wsheap_chunk *open;	/* where blocks come from */
+	size_t left;			/* of the quota, in bytes as asked for */
+	u32 slack;			/* padding that one chunk might need more */
+	u32 peak;			/* bytes that one chunk should provide */
+	struct wsheap_chunk *cur;	/* blocks come from here */
 	size_t max_size;
 
-	/* Growth, and a reset of several chunks. */
-	struct wsheap_chunk *used;	/* all with blocks, newest first */
+	/* Growth, and the reset of several chunks. */
+	struct wsheap_chunk *used;	/* chunks with blocks, newest first */
 	union {
-		struct wsheap_chunk *spare;	/* the other chunk with room */
-		struct wsheap *next_idle;	/* in a pool */
+		struct wsheap_chunk *alt; /* the other used chunk with room */
+		struct wsheap *next_idle; /* while the heap is on a pool's list */
 	};
-	struct wsheap_chunk *kept;	/* without blocks, in order of use */
-	size_t actual;
+	struct wsheap_chunk *free_chunks; /* without blocks, in order of use */
+	size_t actual;			/* bytes held, as the system counts them */
 	size_t trim_size;
 	gfp_t chunk_gfp;
 	short node;
-	u8 doublings;			/* of CHUNK_FIRST, since the reset */
+	u8 next_order;			/* size of the next chunk, as a power of 2 */
 	const char *name;
-	struct list_head live;		/* protected by wsheap_live_lock */
-};
-
-/* Among a heap's flags: it is a private heap. */
-#define WSHEAP_PRIVATE	BIT(29)
-
-/* What a private heap has before each block, live or free. */
-struct wsheap_block {
-	u32 seal;			/* the heap's key, the address, the state */
-	u32 size;			/* bytes as asked, or as could be asked */
-};
-
-/*
- * A block's state lies in that part of its seal which an overrun reaches last. A
- * live small block's is 0.
- */
-#define WSHEAP_SEAL_SHIFT	(IS_ENABLED(CONFIG_CPU_BIG_ENDIAN) ? 0 : 28)
-#define WSHEAP_SEAL_FREE	BIT(WSHEAP_SEAL_SHIFT)
-
-/* A private heap's blocks begin and end at multiples of this, headers before. */
-#define WSHEAP_GRAIN		16
-/* Free blocks up to this, headers included, are kept by their exact size. */
-#define WSHEAP_SMALL		768
-/* Larger ones by their magnitude. A private heap is 1 KiB with so many bins. */
-#define WSHEAP_LARGE_BINS	42
-
-/* A private heap. The picture is at the head of wsheap_private.c. */
-struct wsheap_private {
-	struct wsheap heap;
-
-	/* The last freed first, linked through their first bytes. */
-	void *small[WSHEAP_SMALL / WSHEAP_GRAIN + 1];
-	struct hlist_head large[WSHEAP_LARGE_BINS];
-	unsigned long large_map[BITS_TO_LONGS(WSHEAP_LARGE_BINS)];
-
-	u32 key;
-	u32 short_key;			/* as quick_key, locked or not */
-	u32 guard;			/* bytes behind each block, to check */
-	u32 reported;			/* which kinds of misuse */
-	bool careful;			/* no pointer is followed unseen */
-	bool thorough;			/* the sweep merges all, and gives back */
-	bool freed;			/* something, since it began */
-	bool settled;			/* merged all, and nothing freed since */
-	struct rb_root regions;		/* by address */
-	struct wsheap_region *initial;
-	char *open;			/* free, and not in a bin, */
-	char *open_end;			/* up to here */
-	struct wsheap_block *top;	/* never used, and not in a bin */
-	size_t shared;			/* bytes of regions of many blocks */
-	size_t mark;			/* less what lives: what is in bins */
-	size_t peak;			/* the most that lived, as far as known */
-	size_t cut;			/* bytes not from bins, since the sweep */
-	size_t refused;			/* the shortest tile, while settled */
-	struct wsheap_region *hand_region;	/* of the sweep under way, */
-	char *hand;			/* which has come so far */
-	struct task_struct *owner;	/* who is in wsheap_lock(), */
-	unsigned int depth;		/* and how often */
-	unsigned long irq;
-	void (*failed)(struct wsheap *heap, const struct wsheap_error *err,
-		       void *data);
-	void *failed_data;
+	struct list_head all;		/* protected by all_heaps_lock */
 };
 
 /**
- * enum wsheap_walk_kind - what wsheap_walk() came to
- * @WSHEAP_WALK_REGION: memory from the system; its blocks follow.
- * @WSHEAP_WALK_BUSY: a block.
+ * enum wsheap_walk_kind - what wsheap_walk() found
+ * @WSHEAP_WALK_REGION: memory from the system. Its blocks follow.
+ * @WSHEAP_WALK_BUSY: a live block.
  * @WSHEAP_WALK_FREE: free space.
  */
 enum wsheap_walk_kind {
@@ -249,14 +199,14 @@ enum wsheap_walk_kind {
 };
 
 /**
- * struct wsheap_walk_entry - a place in a private heap
- * @kind: what is there; 0 before the first call.
- * @address: where the region, the block or the free space begins.
- * @size: bytes: of a block, as asked; of free space, for one block; of a
- *	region, as held from the system.
- * @overhead: bytes of it beside these: headers and rounding.
+ * struct wsheap_walk_entry - one element of a private heap
+ * @kind: what was found. Set to 0 before the first call.
+ * @address: start of the region, the block or the free space.
+ * @size: bytes. For a block, as asked for; for free space, what one block could
+ *	have of it; for a region, as held from the system.
+ * @overhead: bytes of headers and rounding that @size does not count.
  *
- * The counterpart of PROCESS_HEAP_ENTRY.
+ * Equivalent of PROCESS_HEAP_ENTRY.
  */
 struct wsheap_walk_entry {
 	enum wsheap_walk_kind kind;
@@ -267,13 +217,13 @@ struct wsheap_walk_entry {
 
 /**
  * struct wsheap_summary - what a heap holds, in bytes
- * @allocated: asked for by the blocks that live.
- * @committed: held from the system.
- * @reserved: what the heap may come to hold without anybody's leave: its
- *	maximum size, or as @committed where there is none.
- * @bound: what @reserved may become; WSHEAP_UNLIMITED without a maximum size.
+ * @allocated: bytes that the live blocks asked for.
+ * @committed: bytes held from the system.
+ * @reserved: bytes that the heap is entitled to hold: its maximum size, or
+ *	@committed if it has none.
+ * @bound: the upper bound of @reserved: the maximum size, or WSHEAP_UNLIMITED.
  *
- * The counterpart of HEAP_SUMMARY.
+ * Equivalent of HEAP_SUMMARY.
  */
 struct wsheap_summary {
 	size_t allocated;
@@ -292,10 +242,10 @@ void wsheap_destroy(struct wsheap *heap);
 int wsheap_get_property(const struct wsheap *heap, enum wsheap_property_id id,
 			void *value, size_t value_size);
 
-void *__wsheap_alloc_open(struct wsheap *heap, size_t size)
+void *__wsheap_alloc_cur(struct wsheap *heap, size_t size)
 	__alloc_size(2) __malloc;
-void *__wsheap_alloc_open_aligned(struct wsheap *heap, size_t size,
-				  size_t align) __alloc_size(2) __malloc;
+void *__wsheap_alloc_cur_aligned(struct wsheap *heap, size_t size, size_t align)
+	__alloc_size(2) __malloc;
 void *__wsheap_alloc(struct wsheap *heap, size_t size, size_t align, gfp_t gfp,
 		     struct wsheap_error *err) __alloc_size(2) __malloc;
 void *wsheap_memdup(struct wsheap *heap, const void *src, size_t len,
@@ -314,7 +264,7 @@ struct wsheap *wsheap_create_private_args(unsigned int options,
 					  size_t initial_size,
 					  size_t maximum_size,
 					  const struct wsheap_args *args);
-void __wsheap_free(struct wsheap *heap, void *p);
+void wsheap_free(struct wsheap *heap, void *p);
 void *wsheap_realloc(struct wsheap *heap, void *p, size_t size, gfp_t gfp)
 	__realloc_size(3);
 bool wsheap_resize(struct wsheap *heap, void *p, size_t size, gfp_t gfp);
@@ -340,23 +290,25 @@ struct wsheap *wsheap_pool_alloc(struct wsheap_pool *pool, gfp_t gfp);
 void wsheap_pool_free(struct wsheap_pool *pool, struct wsheap *heap);
 void wsheap_pool_destroy(struct wsheap_pool *pool);
 
-#ifdef DEFINE_FREE	/* where <linux/cleanup.h> exists, spinlock.h has it */
+#ifdef DEFINE_FREE	/* <linux/spinlock.h> includes <linux/cleanup.h>, if any */
 /* struct wsheap *heap __free(wsheap) = wsheap_create(...); */
 DEFINE_FREE(wsheap, struct wsheap *, wsheap_destroy(_T))
 #endif
 
 /*
- * Zones belong to the heap, since its chunks outlive the call, and nobody may
- * insist on memory within a quota: both are bugs of the caller.
+ * A block's gfp must not have these. Zones belong to the heap, because its
+ * chunks outlive the call. __GFP_NOFAIL contradicts the quota.
  */
 #define WSHEAP_GFP_REFUSED \
 	((__force gfp_t)(GFP_ZONEMASK | __GFP_NOFAIL | ~__GFP_BITS_MASK))
 
 /*
- * The short path. The end of an empty block, or of one so large that the sum
- * wraps, is not beyond its start; that of any other where the heap has no short
- * path is beyond NULL. Nothing wraps for a size known to be small, nor for an
- * alignment, which is a constant up to PAGE_SIZE.
+ * The short path. It fails, so that the long path decides, if
+ *  - the block ends beyond the limit. In a heap without a short path, every
+ *    end lies beyond the limit, because that is NULL;
+ *  - the block is empty, or so large that the sum wraps: its end does not lie
+ *    beyond its start. The sum cannot wrap for a size that is known to be
+ *    small. Nor can the alignment, which is a constant up to PAGE_SIZE.
  */
 static __always_inline bool wsheap_bump(struct wsheap *heap, size_t size,
 					size_t align, void **block)
@@ -367,10 +319,10 @@ static __always_inline bool wsheap_bump(struct wsheap *heap, size_t size,
 	char *end = p + ALIGN(size, WSHEAP_MIN_ALIGN);
 	bool small = __builtin_constant_p(size) && size && size <= PAGE_SIZE;
 
-	/* In this order, the second is spared where there is no short path. */
+	/* The order matters: without a short path, the first test suffices. */
 	if (unlikely(end > heap->limit) || (!small && unlikely(end <= p)))
 		return false;
-	/* Elsewhere the alignment may take more. */
+	/* In another chunk, the alignment may need more padding. */
 	if (align > WSHEAP_MIN_ALIGN)
 		heap->slack += align - WSHEAP_MIN_ALIGN - (p - cursor);
 	heap->cursor = end;
@@ -380,8 +332,8 @@ static __always_inline bool wsheap_bump(struct wsheap *heap, size_t size,
 }
 
 /*
- * might_alloc() is a call and a preemption point on stock kernels, for every
- * block; there the long path alone makes it.
+ * On stock kernels might_alloc() is a function call and a preemption point.
+ * There only the long path calls it, rather than every block.
  */
 static __always_inline void wsheap_might_alloc(gfp_t gfp)
 {
@@ -401,36 +353,36 @@ static __always_inline void *wsheap_alloc_inline(struct wsheap *heap,
 		return __wsheap_alloc(heap, size, align, gfp, err);
 	if (unlikely(!wsheap_bump(heap, size, align, &block))) {
 		if (align <= WSHEAP_MIN_ALIGN)
-			block = __wsheap_alloc_open(heap, size);
+			block = __wsheap_alloc_cur(heap, size);
 		else
-			block = __wsheap_alloc_open_aligned(heap, size, align);
+			block = __wsheap_alloc_cur_aligned(heap, size, align);
 		if (unlikely(!block))
 			return __wsheap_alloc(heap, size, align, gfp, err);
 	}
-	/* With init_on_alloc, what lies below the limit is clear already. */
+	/* With init_on_alloc, the bytes below the limit are zeroed already. */
 	if ((gfp & __GFP_ZERO) && !want_init_on_alloc(0))
 		memset(block, 0, size);
 	return block;
 }
 
 /**
- * wsheap_alloc_err - take a block from a heap, and learn why not
+ * wsheap_alloc_err - allocate a block from a heap, and say why it was refused
  * @heap: the heap.
- * @size: bytes; 0 gives an empty block, which is never NULL, costs nothing,
- *	always succeeds and must not be dereferenced.
- * @gfp: what may be done to obtain memory. __GFP_ZERO clears the block;
- *	__GFP_ACCOUNT is the heap's and ignored; a zone or __GFP_NOFAIL is
- *	refused. The rest acts when the heap has to grow.
+ * @size: bytes. With 0 the call returns an empty block, which is never NULL,
+ *	costs nothing, always succeeds and must not be dereferenced.
+ * @gfp: how memory may be obtained if the heap has to grow. __GFP_ZERO zeroes
+ *	the block. __GFP_ACCOUNT is ignored, because it belongs to the heap. Zone
+ *	flags and __GFP_NOFAIL are refused.
  * @err: filled in on failure, untouched on success; may be NULL.
  *
- * The block is aligned to 8 bytes at least and stays until wsheap_reset() or
- * wsheap_destroy(). Its contents are undefined unless asked zeroed. Answers
- * to WsAlloc with its WS_ERROR.
+ * The block is aligned to at least 8 bytes and lives until wsheap_reset() or
+ * wsheap_destroy(). Its contents are undefined unless @gfp has __GFP_ZERO.
+ * Equivalent of WsAlloc() with its WS_ERROR.
  *
  * Context: any that @gfp allows; softirq, hardirq and under a spinlock with
- * GFP_ATOMIC or GFP_NOWAIT. May sleep if @gfp allows blocking. One caller at a
- * time for each heap, unless it was created with WSHEAP_SERIALIZE.
- * Return: the block, or NULL. A refusal is not charged and not logged.
+ * GFP_ATOMIC or GFP_NOWAIT. May sleep if @gfp allows blocking. A heap has one
+ * caller at a time, unless it was created with WSHEAP_SERIALIZE.
+ * Return: the block, or NULL. A refusal is neither charged nor logged.
  */
 static __always_inline void *wsheap_alloc_err(struct wsheap *heap, size_t size,
 					      gfp_t gfp,
@@ -440,16 +392,16 @@ static __always_inline void *wsheap_alloc_err(struct wsheap *heap, size_t size,
 }
 
 /**
- * wsheap_alloc - take a block from a heap
+ * wsheap_alloc - allocate a block from a heap
  * @heap: the heap.
  * @size: bytes; see wsheap_alloc_err().
  * @gfp: see wsheap_alloc_err().
  *
- * Answers to WsAlloc.
+ * Equivalent of WsAlloc().
  *
  * Context: as wsheap_alloc_err(); may sleep if @gfp allows blocking.
- * Return: the block, or NULL if the quota or the memory does not suffice, or
- * the arguments are wrong.
+ * Return: the block, or NULL if the quota is used up, no memory is available,
+ * or an argument is bad.
  */
 static __always_inline void *wsheap_alloc(struct wsheap *heap, size_t size,
 					  gfp_t gfp)
@@ -458,15 +410,15 @@ static __always_inline void *wsheap_alloc(struct wsheap *heap, size_t size,
 }
 
 /**
- * wsheap_zalloc - take a cleared block from a heap
+ * wsheap_zalloc - allocate a zeroed block from a heap
  * @heap: the heap.
  * @size: bytes; see wsheap_alloc_err().
  * @gfp: see wsheap_alloc_err().
  *
- * As kzalloc(); Windows has no counterpart.
+ * As kzalloc(). Windows has no equivalent.
  *
  * Context: as wsheap_alloc_err(); may sleep if @gfp allows blocking.
- * Return: the block, all bytes 0, or NULL.
+ * Return: the zeroed block, or NULL.
  */
 static __always_inline void *wsheap_zalloc(struct wsheap *heap, size_t size,
 					   gfp_t gfp)
@@ -475,16 +427,16 @@ static __always_inline void *wsheap_zalloc(struct wsheap *heap, size_t size,
 }
 
 /**
- * wsheap_alloc_array - take a block for an array from a heap
+ * wsheap_alloc_array - allocate a block for an array from a heap
  * @heap: the heap.
  * @n: number of elements.
  * @size: bytes of an element.
  * @gfp: see wsheap_alloc_err().
  *
- * As kmalloc_array(); Windows has no counterpart.
+ * As kmalloc_array(). Windows has no equivalent.
  *
  * Context: as wsheap_alloc_err(); may sleep if @gfp allows blocking.
- * Return: the block, or NULL; also if @n times @size overflows.
+ * Return: the block, or NULL, also if @n times @size overflows.
  */
 static __always_inline void *wsheap_alloc_array(struct wsheap *heap, size_t n,
 						size_t size, gfp_t gfp)
@@ -493,16 +445,16 @@ static __always_inline void *wsheap_alloc_array(struct wsheap *heap, size_t n,
 }
 
 /**
- * wsheap_calloc - take a cleared block for an array from a heap
+ * wsheap_calloc - allocate a zeroed block for an array from a heap
  * @heap: the heap.
  * @n: number of elements.
  * @size: bytes of an element.
  * @gfp: see wsheap_alloc_err().
  *
- * As kcalloc(); Windows has no counterpart.
+ * As kcalloc(). Windows has no equivalent.
  *
  * Context: as wsheap_alloc_err(); may sleep if @gfp allows blocking.
- * Return: the block, all bytes 0, or NULL; also if @n times @size overflows.
+ * Return: the zeroed block, or NULL, also if @n times @size overflows.
  */
 static __always_inline void *wsheap_calloc(struct wsheap *heap, size_t n,
 					   size_t size, gfp_t gfp)
@@ -511,17 +463,16 @@ static __always_inline void *wsheap_calloc(struct wsheap *heap, size_t n,
 }
 
 /**
- * wsheap_alloc_aligned - take an aligned block from a heap
+ * wsheap_alloc_aligned - allocate an aligned block from a heap
  * @heap: the heap.
- * @size: bytes; see wsheap_alloc_err(). What the alignment skips costs no
- *	quota.
+ * @size: bytes; see wsheap_alloc_err(). Padding is not charged to the quota.
  * @align: bytes, a power of two up to PAGE_SIZE.
  * @gfp: see wsheap_alloc_err().
  *
- * WsAlloc knows no alignment.
+ * As wsheap_alloc(), with an alignment. Windows has no equivalent.
  *
  * Context: as wsheap_alloc_err(); may sleep if @gfp allows blocking.
- * Return: the block, or NULL; also for another @align.
+ * Return: the block, or NULL, also for any other @align.
  */
 static __always_inline void *wsheap_alloc_aligned(struct wsheap *heap,
 						  size_t size, size_t align,
@@ -535,105 +486,9 @@ static __always_inline void *wsheap_alloc_aligned(struct wsheap *heap,
 	return __wsheap_alloc(heap, size, align, gfp, NULL);
 }
 
-static __always_inline struct wsheap_private *
-wsheap_private(struct wsheap *heap)
-{
-	return container_of(heap, struct wsheap_private, heap);
-}
-
-static __always_inline u32 wsheap_seal(u32 key, const void *p)
-{
-	return key ^ (u32)(unsigned long)p;
-}
-
 /*
- * The bin of small blocks for a size, as an index into the heap: or the
- * compiler would add the array's offset in an instruction of its own.
- */
-static __always_inline size_t wsheap_small_bin(size_t size)
-{
-	const size_t first = offsetof(struct wsheap_private, small) /
-			     sizeof(void *);
-
-	return (first * WSHEAP_GRAIN + WSHEAP_GRAIN - 1 +
-		sizeof(struct wsheap_block) + size) / WSHEAP_GRAIN;
-}
-
-#define WSHEAP_SMALL_SIZE	(WSHEAP_SMALL - sizeof(struct wsheap_block))
-
-/* Takes a free block of just this small size, if there is one. */
-static __always_inline void *wsheap_take_small(struct wsheap *heap, size_t size)
-{
-	struct wsheap_block *block;
-	void **bins = (void **)heap, *p;
-	size_t bin;
-
-	bin = wsheap_small_bin(size);
-	p = bins[bin];
-	if (unlikely(!p))
-		return NULL;
-	/* Or its address would be computed once, ahead of both uses. */
-	OPTIMIZER_HIDE_VAR(bin);
-	bins[bin] = *(void **)p;
-	block = p - sizeof(*block);
-	block->size = size;
-	block->seal ^= WSHEAP_SEAL_FREE;
-	heap->left -= size;
-	return p;
-}
-
-/* Gives back what the last function took: @p has the seal of such a block. */
-static __always_inline void wsheap_put_small(struct wsheap *heap, void *p)
-{
-	struct wsheap_block *block = p - sizeof(*block);
-	size_t bin = wsheap_small_bin(block->size);
-	void **bins = (void **)heap;
-
-	heap->left += block->size;
-	block->seal ^= WSHEAP_SEAL_FREE;
-	*(void **)p = bins[bin];
-	OPTIMIZER_HIDE_VAR(bin);
-	bins[bin] = p;
-}
-
-/* Whether the header that a block should have can be looked at. */
-static __always_inline bool wsheap_may_look(struct wsheap *heap, const void *p)
-{
-	/* Debug kernels see to it that the heap is not a message heap. */
-	if ((IS_ENABLED(CONFIG_KASAN) || IS_ENABLED(CONFIG_LOCKDEP) ||
-	     IS_ENABLED(CONFIG_DEBUG_ATOMIC_SLEEP)) &&
-	    !(heap->flags & WSHEAP_PRIVATE))
-		return false;
-	return (unsigned long)p & heap->look_mask;
-}
-
-/**
- * wsheap_free - give a block back to a private heap
- * @heap: the heap.
- * @p: the block; NULL is ignored.
- *
- * A block that is not the heap's, or not any more, is reported and left alone.
- * Answers to HeapFree.
- *
- * Context: any but NMI; on PREEMPT_RT not in hardirq and not under a raw
- * spinlock. Never sleeps. One caller at a time for each heap with
- * WSHEAP_NO_SERIALIZE.
- */
-static __always_inline void wsheap_free(struct wsheap *heap, void *p)
-{
-	const struct wsheap_block *block = p - sizeof(*block);
-
-	/* Where there is no short path, no seal fits the key. */
-	if (likely(wsheap_may_look(heap, p)) &&
-	    likely(block->seal == wsheap_seal(heap->quick_key, p)))
-		wsheap_put_small(heap, p);
-	else
-		__wsheap_free(heap, p);
-}
-
-/*
- * Where the kernel counts allocations by call site, the line that made a heap
- * grow is the driver's.
+ * Where the kernel accounts memory by call site, it is charged to the line of
+ * the driver that makes the heap grow.
  */
 #if defined(CONFIG_MEM_ALLOC_PROFILING) && !defined(WSHEAP_IMPLEMENTATION)
 #define wsheap_alloc_err(...)	alloc_hooks(wsheap_alloc_err(__VA_ARGS__))

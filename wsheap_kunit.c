@@ -1,123 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests for wsheap. Included by wsheap.c, so that a test can look at
- * chunks and make each way of obtaining memory fail; nothing is exported for
- * their sake.
+ * KUnit tests for message heaps and for what heaps of both kinds share.
  */
 
-#include <kunit/test.h>
 #include <linux/completion.h>
+#include <linux/device.h>
 #include <linux/interrupt.h>
 #include <linux/irq_work.h>
 #include <linux/kthread.h>
-#include <linux/prandom.h>
+#include <linux/poison.h>
 
-#define SEED		0x77736865
-
-static size_t prop(const struct wsheap *heap, enum wsheap_property_id id)
-{
-	size_t value = 0x5a5a;
-
-	if (wsheap_get_property(heap, id, &value, sizeof(value)))
-		return SIZE_MAX;
-	return value;
-}
-
-#define max_size_of(heap)	prop(heap, WSHEAP_PROPERTY_MAX_SIZE)
-#define trim_size_of(heap)	prop(heap, WSHEAP_PROPERTY_TRIM_SIZE)
-#define requested_of(heap)	prop(heap, WSHEAP_PROPERTY_REQUESTED_SIZE)
-#define actual_of(heap)		prop(heap, WSHEAP_PROPERTY_ACTUAL_SIZE)
-
-static unsigned int count_live(void)
-{
-	struct list_head *pos;
-	unsigned int n = 0;
-
-	spin_lock(&wsheap_live_lock);
-	list_for_each(pos, &wsheap_live)
-		n++;
-	spin_unlock(&wsheap_live_lock);
-	return n;
-}
-
-static unsigned int count_chunks(const struct wsheap *heap)
-{
-	const struct wsheap_chunk *chunk;
-	unsigned int n = 0;
-
-	for (chunk = heap->used; chunk; chunk = chunk->next)
-		n++;
-	for (chunk = heap->kept; chunk; chunk = chunk->next)
-		n++;
-	return n;
-}
-
-/* What must hold of every heap between calls. */
-static void check_heap(struct kunit *test, struct wsheap *heap)
-{
-	bool open = heap->open == NO_CHUNK;
-	bool spare = heap->spare == NO_CHUNK;
-	const struct wsheap_chunk *chunk;
-	size_t actual = 0;
-
-	for (chunk = heap->used; chunk; chunk = chunk->next) {
-		u32 used = chunk->used;
-
-		if (chunk == heap->open && heap->cursor)
-			used = heap->cursor - (char *)chunk->mem;
-		KUNIT_ASSERT_GE(test, used, chunk_start(heap, chunk));
-		KUNIT_ASSERT_LE(test, used, chunk->clean);
-		KUNIT_ASSERT_LE(test, chunk->clean, chunk->gap);
-		KUNIT_ASSERT_LE(test, chunk->gap, chunk->gap_end);
-		KUNIT_ASSERT_LE(test, chunk->gap_end, chunk->size);
-		actual += chunk_actual(chunk);
-		open |= chunk == heap->open;
-		spare |= chunk == heap->spare;
-	}
-	for (chunk = heap->kept; chunk; chunk = chunk->next) {
-		KUNIT_ASSERT_EQ(test, chunk->used, chunk_start(heap, chunk));
-		actual += chunk_actual(chunk);
-	}
-	KUNIT_ASSERT_EQ(test, actual, actual_of(heap));
-	KUNIT_ASSERT_LE(test, requested_of(heap), heap->max_size);
-	KUNIT_ASSERT_TRUE(test, open);
-	KUNIT_ASSERT_TRUE(test, spare);
-	if (heap->spare != NO_CHUNK)
-		KUNIT_ASSERT_PTR_NE(test, heap->spare, heap->open);
-	KUNIT_ASSERT_EQ(test, wsheap_no_chunk.used, 0);
-	if (heap->flags & WSHEAP_FIRST) {
-		KUNIT_ASSERT_PTR_EQ(test, heap->used, heap->open);
-		KUNIT_ASSERT_NULL(test, heap->used->next);
-		KUNIT_ASSERT_FALSE(test, chunk_is_apart(heap->used));
-	}
-	if (heap->flags & (WSHEAP_LONG | WSHEAP_SERIALIZE) ||
-	    heap->open == NO_CHUNK) {
-		KUNIT_ASSERT_NULL(test, heap->cursor);
-		KUNIT_ASSERT_NULL(test, heap->limit);
-	}
-}
-
-static struct wsheap *test_heap_args(struct kunit *test, size_t max_size,
-				     size_t trim_size,
-				     const struct wsheap_args *args)
-{
-	struct wsheap *heap = wsheap_create(max_size, trim_size, args);
-
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, heap);
-	return heap;
-}
-
-static struct wsheap *test_heap(struct kunit *test, size_t max_size,
-				size_t trim_size)
-{
-	return test_heap_args(test, max_size, trim_size, NULL);
-}
-
-static void destroy_checked(struct kunit *test, struct wsheap *heap)
-{
-	check_heap(test, heap);
-	wsheap_destroy(heap);
-}
+#include "tests/kunit.h"
 
 /* The cases that run on each kind of heap. */
 static const unsigned int flag_cases[] = { 0, WSHEAP_SERIALIZE, WSHEAP_CONTIG };
@@ -644,12 +537,12 @@ static void accounting_is_the_heap_s_and_not_the_block_s(struct kunit *test)
 	gfp_t gfp;
 
 	KUNIT_EXPECT_NOT_NULL(test, wsheap_alloc(heap, 8, GFP_KERNEL_ACCOUNT));
-	gfp = backing_gfp(heap, GFP_KERNEL_ACCOUNT);
+	gfp = wsheap_backing_gfp(heap, GFP_KERNEL_ACCOUNT);
 	KUNIT_EXPECT_EQ(test, (__force int)(gfp & __GFP_ACCOUNT), 0);
 	destroy_checked(test, heap);
 
 	heap = test_heap_args(test, 100, 0, &args);
-	gfp = backing_gfp(heap, GFP_KERNEL);
+	gfp = wsheap_backing_gfp(heap, GFP_KERNEL);
 	KUNIT_EXPECT_NE(test, (__force int)(gfp & __GFP_ACCOUNT), 0);
 	destroy_checked(test, heap);
 }
@@ -914,14 +807,6 @@ struct shape {
 	gfp_t gfp;
 };
 
-/* A size up to @largest, small ones as likely as large ones. */
-static size_t random_size(struct rnd_state *rnd, size_t largest)
-{
-	unsigned int bits = prandom_u32_state(rnd) % (ilog2(largest) + 1);
-
-	return 1 + (prandom_u32_state(rnd) & ((1u << bits) - 1)) % largest;
-}
-
 /* Every other alignment is one that the compiler knows. */
 static void *take_aligned(struct wsheap *heap, size_t size, size_t align,
 			  gfp_t gfp)
@@ -1054,17 +939,6 @@ static void trim_above_max_keeps_all(struct kunit *test)
 	destroy_checked(test, heap);
 }
 
-/* Counts what the heap takes from the system. */
-static unsigned int obtained;
-
-static void *count_backing(const struct wsheap *heap, size_t size, gfp_t gfp)
-{
-	obtained++;
-	if (backing_is_kmalloc(heap, size, gfp))
-		return kmalloc(size, (gfp & ~__GFP_ZERO) | __GFP_NOWARN);
-	return vmalloc(size);
-}
-
 static void repeated_messages_take_nothing_from_the_third_on(struct kunit *test)
 {
 #ifdef kunit_activate_static_stub
@@ -1073,7 +947,7 @@ static void repeated_messages_take_nothing_from_the_third_on(struct kunit *test)
 	const unsigned int *flags = test->param_value;
 	int i, j;
 
-	kunit_activate_static_stub(test, backing_alloc, count_backing);
+	kunit_activate_static_stub(test, wsheap_backing_alloc, count_backing);
 	prandom_seed_state(&rnd, SEED + 1);
 	for (i = 0; i < 400; i++) {
 		struct shape shape;
@@ -1224,7 +1098,7 @@ static void held_memory_is_bounded_by_bytes_asked(struct kunit *test)
 	for (i = 0; i < 600; i++) {
 		struct wsheap *heap = flags_heap(test, WSHEAP_UNLIMITED,
 						 trims[i / 3 % 3]);
-		size_t line = wsheap_grain(heap), asked = 0, left = 0;
+		size_t line = wsheap_block_align(heap), asked = 0, left = 0;
 		size_t mid = random_size(&rnd, 16384), small;
 		struct shape shape;
 		int j;
@@ -1284,7 +1158,7 @@ static void uniform_blocks_are_held_within_the_bound(struct kunit *test)
 
 	for (size = 1; size < 20000; size += 1 + size / 13) {
 		struct wsheap *heap = flags_heap(test, WSHEAP_UNLIMITED, 0);
-		size_t line = wsheap_grain(heap), asked = 0;
+		size_t line = wsheap_block_align(heap), asked = 0;
 
 		for (j = 0; j < 100; j++) {
 			KUNIT_ASSERT_NOT_NULL(test, wsheap_alloc(heap, size,
@@ -1496,8 +1370,8 @@ static void init_on_free_leaves_no_bytes_after_a_reset(struct kunit *test)
 	for (i = 0; i < 10; i++) {
 		shows_old_bytes(heap, SEED + i);
 		wsheap_reset(heap);
-		for (chunk = heap->used ?: heap->kept; chunk; chunk = chunk->next) {
-			u32 start = chunk_start(heap, chunk);
+		for (chunk = heap->used ?: heap->free_chunks; chunk; chunk = chunk->next) {
+			u32 start = chunk->start;
 
 			old += !!memchr(chunk->mem + start, 0xee,
 					chunk->size - start);
@@ -1613,7 +1487,7 @@ static void run_under_spinlock(struct context_work *work)
 	use_heap(work);
 	/* vfree() is not for here: the worker has it, and could not run yet */
 	if (num_online_cpus() == 1 && !(work->heap->flags & WSHEAP_CONTIG) &&
-	    llist_empty(&wsheap_deferred))
+	    wsheap_chunk_is_flushed())
 		work->failures++;
 	spin_unlock_irqrestore(&lock, irq);
 }
@@ -1655,8 +1529,7 @@ static void destroy_waits_for_deferred_memory(struct kunit *test)
 		wsheap_reset(heap);
 		KUNIT_EXPECT_EQ(test, actual_of(heap), 0);
 		destroy_checked(test, heap);
-		KUNIT_EXPECT_TRUE(test, llist_empty(&wsheap_deferred));
-		KUNIT_EXPECT_FALSE(test, work_busy(&wsheap_deferred_work));
+		KUNIT_EXPECT_TRUE(test, wsheap_chunk_is_flushed());
 	}
 }
 
@@ -1787,68 +1660,15 @@ static void serialized_heap_serves_several_users_exactly(struct kunit *test)
  */
 
 #ifdef kunit_activate_static_stub
-static int fail_at, calls;
-
-/*
- * Objects come from caches of the test's own: the kernel's log says so when
- * one of these is destroyed with an object left, and that fails the run.
- */
-static struct kmem_cache *header_cache, *backing_cache;
-#define BACKING_OBJECT	SZ_512K
-
-static bool fails_now(void)
-{
-	return ++calls == fail_at;
-}
-
-static void *failing_backing(const struct wsheap *heap, size_t size, gfp_t gfp)
-{
-	if (fails_now() || size > BACKING_OBJECT)
-		return NULL;
-	return kmem_cache_alloc(backing_cache, gfp & ~__GFP_ZERO);
-}
-
-static struct wsheap_chunk *failing_header(const struct wsheap *heap, gfp_t gfp)
-{
-	return fails_now() ? NULL : kmem_cache_alloc(header_cache, gfp);
-}
-
-static struct wsheap *failing_object(const struct wsheap_args *args, size_t size,
-				     gfp_t gfp)
-{
-	return fails_now() ? NULL : kzalloc(size, gfp);
-}
-
-static const char *failing_name(const struct wsheap_args *args)
-{
-	return fails_now() ? NULL : kstrdup_const("x", GFP_KERNEL);
-}
-
-static void create_caches(struct kunit *test)
-{
-	header_cache = kmem_cache_create("wsheap-test-header",
-					 sizeof(struct wsheap_chunk), 8, 0, NULL);
-	backing_cache = kmem_cache_create("wsheap-test-backing", BACKING_OBJECT,
-					  PAGE_SIZE, 0, NULL);
-	KUNIT_ASSERT_NOT_NULL(test, header_cache);
-	KUNIT_ASSERT_NOT_NULL(test, backing_cache);
-}
-
-static void destroy_caches(void)
-{
-	kmem_cache_destroy(header_cache);
-	kmem_cache_destroy(backing_cache);
-}
-
 static void failed_creation_leaves_nothing(struct kunit *test)
 {
 	struct wsheap_args args = { .initial_size = 100 };
 	unsigned int live = count_live();
 	struct wsheap *heap;
 
-	kunit_activate_static_stub(test, wsheap_alloc_object, failing_object);
+	kunit_activate_static_stub(test, wsheap_object_alloc, failing_object);
 	kunit_activate_static_stub(test, wsheap_copy_name, failing_name);
-	kunit_activate_static_stub(test, backing_alloc, failing_backing);
+	kunit_activate_static_stub(test, wsheap_backing_alloc, failing_backing);
 	create_caches(test);
 	for (fail_at = 1; fail_at <= 3; fail_at++) {
 		calls = 0;
@@ -1872,8 +1692,8 @@ static void failed_memory_loses_and_charges_nothing(struct kunit *test)
 	unsigned int failures = 0;
 	int round, i;
 
-	kunit_activate_static_stub(test, backing_alloc, failing_backing);
-	kunit_activate_static_stub(test, chunk_alloc_header, failing_header);
+	kunit_activate_static_stub(test, wsheap_backing_alloc, failing_backing);
+	kunit_activate_static_stub(test, wsheap_chunk_alloc_header, failing_header);
 	create_caches(test);
 
 	/* the nth attempt fails, for each n that this message comes to */
@@ -1929,10 +1749,10 @@ static void memory_pressure_inflates_nothing(struct kunit *test)
 	int i;
 
 	/* only what is needed can be had, and then all can be had again */
-	kunit_activate_static_stub(test, backing_alloc, failing_optional);
+	kunit_activate_static_stub(test, wsheap_backing_alloc, failing_optional);
 	for (i = 0; i < 40; i++) {
 		if (i == 30)
-			kunit_deactivate_static_stub(test, backing_alloc);
+			kunit_deactivate_static_stub(test, wsheap_backing_alloc);
 		KUNIT_ASSERT_NOT_NULL(test, wsheap_alloc(heap, 24, GFP_KERNEL));
 		asked += 24;
 		KUNIT_ASSERT_LE(test, actual_of(heap),
@@ -1965,7 +1785,7 @@ static void memory_that_was_not_needed_goes_back(struct kunit *test)
 	struct wsheap *heap;
 	size_t actual;
 
-	kunit_activate_static_stub(test, backing_alloc, interfering_backing);
+	kunit_activate_static_stub(test, wsheap_backing_alloc, interfering_backing);
 
 	heap = test_heap_args(test, 20000, SIZE_MAX, &args);
 	quota_goes = true;
@@ -1983,10 +1803,10 @@ static void memory_that_was_not_needed_goes_back(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, requested_of(heap), 80);
 	KUNIT_EXPECT_EQ(test, count_chunks(heap), 1);
 	actual = actual_of(heap);
-	KUNIT_EXPECT_EQ(test, actual, CHUNK_FIRST);
+	KUNIT_EXPECT_EQ(test, actual, BIT(CHUNK_FIRST_ORDER));
 	/* and the next chunk is no larger for the two that were obtained */
 	KUNIT_EXPECT_NOT_NULL(test, wsheap_alloc(heap, 470, GFP_KERNEL));
-	KUNIT_EXPECT_EQ(test, actual_of(heap), actual + 2 * CHUNK_FIRST);
+	KUNIT_EXPECT_EQ(test, actual_of(heap), actual + 2 * BIT(CHUNK_FIRST_ORDER));
 	destroy_checked(test, heap);
 }
 
@@ -2008,12 +1828,12 @@ static void reset_while_another_obtains_memory_still_trims(struct kunit *test)
 	for (i = 0; i < 4; i++)
 		KUNIT_ASSERT_NOT_NULL(test, wsheap_alloc(heap, 400, GFP_KERNEL));
 	wsheap_reset(heap);
-	KUNIT_ASSERT_TRUE(test, heap->flags & WSHEAP_FOLD);
-	kunit_activate_static_stub(test, backing_alloc, resetting_backing);
+	KUNIT_ASSERT_TRUE(test, heap->state & WSHEAP_STATE_COALESCE);
+	kunit_activate_static_stub(test, wsheap_backing_alloc, resetting_backing);
 	has_interfered = false;
 	KUNIT_ASSERT_NOT_NULL(test, wsheap_alloc(heap, 8, GFP_KERNEL));
 	KUNIT_EXPECT_TRUE(test, has_interfered);
-	kunit_deactivate_static_stub(test, backing_alloc);
+	kunit_deactivate_static_stub(test, wsheap_backing_alloc);
 	for (i = 0; i < 3; i++) {
 		check_heap(test, heap);
 		wsheap_reset(heap);
@@ -2029,7 +1849,7 @@ static void failed_device_registration_destroys_the_heap(struct kunit *test)
 	struct device *dev = root_device_register("wsheap-test");
 
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dev);
-	kunit_activate_static_stub(test, wsheap_alloc_object, failing_object);
+	kunit_activate_static_stub(test, wsheap_object_alloc, failing_object);
 	calls = 0;
 	fail_at = 1;
 	KUNIT_EXPECT_EQ(test, PTR_ERR(devm_wsheap_create(dev, 1, 1, NULL)), -ENOMEM);
@@ -2102,26 +1922,18 @@ static void quota_holds_on_the_short_path_with_alignment(struct kunit *test)
 	destroy_checked(test, heap);
 }
 
-static void take_blocks(struct kunit *test, struct wsheap *heap, int n,
-			size_t size)
-{
-	while (n--)
-		KUNIT_ASSERT_NOT_NULL(test, wsheap_alloc(heap, size, GFP_KERNEL));
-	check_heap(test, heap);
-}
-
 static void heap_of_several_users_is_not_looked_at_without_its_lock(struct kunit *test)
 {
 	struct wsheap_args args = { .flags = WSHEAP_SERIALIZE };
 	struct wsheap *heap = test_heap_args(test, WSHEAP_UNLIMITED, SZ_64K, &args);
-	struct wsheap_chunk *open;
+	struct wsheap_chunk *cur;
 
 	KUNIT_ASSERT_NOT_NULL(test, wsheap_alloc(heap, 8, GFP_KERNEL));
 	/* another caller may have given it back meanwhile: this one faults */
-	open = heap->open;
-	heap->open = (struct wsheap_chunk *)LIST_POISON1;
-	KUNIT_EXPECT_NULL(test, __wsheap_alloc_open_aligned(heap, 40, 64));
-	heap->open = open;
+	cur = heap->cur;
+	heap->cur = (struct wsheap_chunk *)LIST_POISON1;
+	KUNIT_EXPECT_NULL(test, __wsheap_alloc_cur_aligned(heap, 40, 64));
+	heap->cur = cur;
 	destroy_checked(test, heap);
 }
 
@@ -2158,19 +1970,19 @@ static void clear_bytes_behind_a_short_message_are_remembered(struct kunit *test
 		memset(p, 0xee, 100);
 		check_heap(test, heap);
 		wsheap_reset(heap);
-		KUNIT_EXPECT_EQ(test, chunk->gap,
-				chunk_start(heap, chunk) + 104);
-		KUNIT_EXPECT_EQ(test, chunk->gap_end,
-				chunk_start(heap, chunk) + CLEAR_STRETCH);
+		KUNIT_EXPECT_EQ(test, chunk->zeroed2,
+				chunk->start + 104);
+		KUNIT_EXPECT_EQ(test, chunk->zeroed2_end,
+				chunk->start + ZERO_STRETCH);
 		check_heap(test, heap);
 	}
 	/* of two clear parts the larger one is remembered */
 	take_blocks(test, heap, 9, 1000);
 	wsheap_reset(heap);
-	KUNIT_EXPECT_EQ(test, chunk->gap, chunk_start(heap, chunk) + 9000);
+	KUNIT_EXPECT_EQ(test, chunk->zeroed2, chunk->start + 9000);
 	take_blocks(test, heap, 7, 1000);
 	wsheap_reset(heap);
-	KUNIT_EXPECT_EQ(test, chunk->gap, chunk_start(heap, chunk) + 9000);
+	KUNIT_EXPECT_EQ(test, chunk->zeroed2, chunk->start + 9000);
 	check_heap(test, heap);
 	/* a block over dirty, clear and dirty bytes */
 	p = wsheap_alloc(heap, 20000, GFP_KERNEL);
@@ -2230,7 +2042,7 @@ static void adaptive_heap_has_what_the_usual_message_needs(struct kunit *test)
 	struct wsheap *heap = adaptive_heap(test, WSHEAP_UNLIMITED);
 	int round;
 
-	kunit_activate_static_stub(test, backing_alloc, count_backing);
+	kunit_activate_static_stub(test, wsheap_backing_alloc, count_backing);
 	pass_messages(test, heap, 5, 20, 100);
 	for (round = 0; round < 3; round++) {
 		pass_messages(test, heap, 1, 1000, 1000);
@@ -2262,7 +2074,7 @@ static void adaptive_heap_knows_a_message_from_the_third_on(struct kunit *test)
 	struct rnd_state rnd;
 	int i, j;
 
-	kunit_activate_static_stub(test, backing_alloc, count_backing);
+	kunit_activate_static_stub(test, wsheap_backing_alloc, count_backing);
 	prandom_seed_state(&rnd, SEED + 7);
 	for (i = 0; i < 200; i++) {
 		struct wsheap *heap = adaptive_heap(test, WSHEAP_UNLIMITED);
@@ -2320,339 +2132,6 @@ static void adaptive_heap_keeps_no_more_than_the_trim_size(struct kunit *test)
 	}
 }
 
-/*
- * Pools.
- */
-
-static struct wsheap_pool *test_pool(struct kunit *test, size_t initial_size,
-				     unsigned int reserve, unsigned int max_idle)
-{
-	struct wsheap_args args = { .name = "pooled", .initial_size = initial_size };
-	struct wsheap_pool *pool = wsheap_pool_create(SZ_64K, SZ_16K, &args,
-						      reserve, max_idle);
-
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, pool);
-	return pool;
-}
-
-static void pool_heap_is_as_a_new_one(struct kunit *test)
-{
-	struct wsheap_pool *pool = test_pool(test, 0, 0, 0);
-	unsigned int i, live = count_live();
-
-	for (i = 0; i < 10; i++) {
-		struct wsheap *heap = wsheap_pool_alloc(pool, GFP_KERNEL);
-
-		KUNIT_ASSERT_NOT_NULL(test, heap);
-		check_heap(test, heap);
-		KUNIT_EXPECT_EQ(test, count_live(), live + 1);
-		KUNIT_EXPECT_EQ(test, requested_of(heap), 0);
-		KUNIT_EXPECT_EQ(test, max_size_of(heap), SZ_64K);
-		KUNIT_EXPECT_EQ(test, trim_size_of(heap), SZ_16K);
-		KUNIT_EXPECT_STREQ(test, heap->name, "pooled");
-		take_blocks(test, heap, 50, 1000);
-		wsheap_pool_free(pool, heap);
-	}
-	wsheap_pool_free(pool, NULL);
-	wsheap_pool_destroy(pool);
-	wsheap_pool_destroy(NULL);
-	wsheap_pool_destroy(ERR_PTR(-ENOMEM));
-	KUNIT_EXPECT_EQ(test, count_live(), live);
-}
-
-static void pool_refuses_bad_args(struct kunit *test)
-{
-	struct wsheap_args args = { .initial_size = 4096 };
-	struct wsheap_args bad = { .flags = BIT(30) };
-	unsigned int live = count_live();
-	struct wsheap_pool *pool;
-
-	KUNIT_EXPECT_EQ(test, PTR_ERR(wsheap_pool_create(1, 1, &bad, 0, 0)), -EINVAL);
-	/* a reset would take the reserve's memory */
-	KUNIT_EXPECT_EQ(test, PTR_ERR(wsheap_pool_create(SZ_64K, 4096, &args, 1, 0)),
-			-EINVAL);
-	KUNIT_EXPECT_EQ(test, PTR_ERR(wsheap_pool_create(SZ_64K, 0, &args, 4, 0)),
-			-EINVAL);
-	/* and takes it, where none was asked for */
-	pool = wsheap_pool_create(SZ_64K, 4096, &args, 0, 0);
-	KUNIT_EXPECT_NOT_ERR_OR_NULL(test, pool);
-	wsheap_pool_destroy(pool);
-	pool = wsheap_pool_create(SZ_64K, SZ_8K, &args, 1, 0);
-	KUNIT_EXPECT_NOT_ERR_OR_NULL(test, pool);
-	wsheap_pool_destroy(pool);
-	args.initial_size = SIZE_MAX;
-	KUNIT_EXPECT_EQ(test, PTR_ERR(wsheap_pool_create(1, SIZE_MAX, &args, 1, 0)),
-			-EOVERFLOW);
-	KUNIT_EXPECT_EQ(test, PTR_ERR(wsheap_pool_create(1, SIZE_MAX, &args, 0, 0)),
-			-EOVERFLOW);
-	KUNIT_EXPECT_EQ(test, count_live(), live);
-}
-
-#define IN_FLIGHT	100
-
-static void idle_heaps_of_a_pool_are_bounded(struct kunit *test)
-{
-	static const unsigned int bounds[] = { 1, 3, 8, 20, 50, 1000 };
-	unsigned int i, j, round, live = count_live();
-	struct wsheap *heaps[IN_FLIGHT];
-
-	for (i = 0; i < ARRAY_SIZE(bounds); i++) {
-		struct wsheap_pool *pool = test_pool(test, 100, 2, bounds[i]);
-
-		for (round = 0; round < 3; round++) {
-			for (j = 0; j < IN_FLIGHT; j++) {
-				heaps[j] = wsheap_pool_alloc(pool, GFP_KERNEL);
-				KUNIT_ASSERT_NOT_NULL(test, heaps[j]);
-				/* nobody else has it */
-				KUNIT_ASSERT_EQ(test, requested_of(heaps[j]), 0);
-				take_blocks(test, heaps[j], 1, 100);
-			}
-			for (j = 0; j < IN_FLIGHT; j++)
-				wsheap_pool_free(pool, heaps[j]);
-			KUNIT_EXPECT_EQ(test, count_live() - live - 2,
-					min_t(unsigned int, bounds[i], IN_FLIGHT));
-		}
-		wsheap_pool_destroy(pool);
-		KUNIT_EXPECT_EQ(test, count_live(), live);
-	}
-}
-
-static void idle_heaps_go_under_pressure_and_no_others(struct kunit *test)
-{
-	struct wsheap_pool *pool = test_pool(test, 1000, 3, 40);
-	struct shrink_control sc = { .nr_to_scan = 5 };
-	unsigned int i, live = count_live() - 3;
-	struct wsheap *heaps[20], *used;
-	unsigned long count;
-	char *p;
-
-	used = wsheap_pool_alloc(pool, GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, used);
-	p = wsheap_alloc(used, 5000, GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, p);
-	memset(p, 0x77, 5000);
-	count = wsheap_shrink_count(NULL, &sc);
-	for (i = 0; i < ARRAY_SIZE(heaps); i++) {
-		heaps[i] = wsheap_pool_alloc(pool, GFP_KERNEL);
-		KUNIT_ASSERT_NOT_NULL(test, heaps[i]);
-		take_blocks(test, heaps[i], 3, 5000);
-	}
-	for (i = 0; i < ARRAY_SIZE(heaps); i++)
-		wsheap_pool_free(pool, heaps[i]);
-	KUNIT_EXPECT_EQ(test, wsheap_shrink_count(NULL, &sc), count + 20);
-	KUNIT_EXPECT_EQ(test, wsheap_shrink_scan(NULL, &sc), 5);
-	KUNIT_EXPECT_EQ(test, count_live(), live + 3 + 1 + 15);
-	sc.nr_to_scan = 100;
-	KUNIT_EXPECT_EQ(test, wsheap_shrink_scan(NULL, &sc), 15);
-	KUNIT_EXPECT_EQ(test, wsheap_shrink_scan(NULL, &sc), SHRINK_STOP);
-	KUNIT_EXPECT_EQ(test, count_live(), live + 3 + 1);
-	KUNIT_EXPECT_NULL(test, memchr_inv(p, 0x77, 5000));
-	check_heap(test, used);
-	wsheap_pool_free(pool, used);
-	wsheap_pool_destroy(pool);
-	KUNIT_EXPECT_EQ(test, count_live(), live);
-}
-
-#ifdef kunit_activate_static_stub
-static void *no_backing(const struct wsheap *heap, size_t size, gfp_t gfp)
-{
-	return NULL;
-}
-
-static struct wsheap *no_object(const struct wsheap_args *args, size_t size,
-				gfp_t gfp)
-{
-	return NULL;
-}
-
-/* The first so many bytes, from a heap that has them. */
-static void take_reserved(struct kunit *test, struct wsheap *heap, size_t bytes)
-{
-	for (; bytes > 100; bytes -= 40)
-		KUNIT_ASSERT_NOT_NULL(test, wsheap_alloc(heap, 40, GFP_KERNEL));
-	KUNIT_ASSERT_NOT_NULL(test, wsheap_alloc(heap, bytes, GFP_NOWAIT));
-}
-
-static void reserve_serves_when_there_is_no_memory(struct kunit *test)
-{
-	static const size_t initial[] = { 40, 3000, 6000, 12000 };
-	struct wsheap *heaps[4], *others[10];
-	unsigned int i, j, round;
-
-	for (i = 0; i < ARRAY_SIZE(initial); i++) {
-		struct wsheap_pool *pool = test_pool(test, initial[i], 4, 2);
-
-		for (round = 0; round < 5; round++) {
-			/* messages of all sorts have been in all heaps */
-			for (j = 0; j < 10; j++) {
-				others[j] = wsheap_pool_alloc(pool, GFP_KERNEL);
-				KUNIT_ASSERT_NOT_NULL(test, others[j]);
-				take_blocks(test, others[j], 5 * j, 300);
-				take_blocks(test, others[j], round % 3, 12000);
-			}
-			for (j = 0; j < 10; j++)
-				wsheap_pool_free(pool, others[j]);
-
-			kunit_activate_static_stub(test, backing_alloc, no_backing);
-			kunit_activate_static_stub(test, wsheap_alloc_object, no_object);
-			/* two idle ones, and the reserve */
-			for (j = 0; j < 2; j++)
-				others[j] = wsheap_pool_alloc(pool, GFP_NOWAIT);
-			for (j = 0; j < 4; j++) {
-				heaps[j] = wsheap_pool_alloc(pool, j % 2 ? GFP_NOIO :
-							     GFP_ATOMIC);
-				KUNIT_ASSERT_NOT_NULL(test, heaps[j]);
-				take_reserved(test, heaps[j], initial[i]);
-				check_heap(test, heaps[j]);
-			}
-			KUNIT_EXPECT_NULL(test, wsheap_pool_alloc(pool, GFP_NOWAIT));
-			KUNIT_EXPECT_NULL(test, wsheap_pool_alloc(pool, GFP_ATOMIC));
-			/* what comes back goes to the reserve, and is whole */
-			for (j = 0; j < 4; j++)
-				wsheap_pool_free(pool, heaps[j]);
-			KUNIT_EXPECT_EQ(test, pool->reserved, 4);
-			for (j = 0; j < 2; j++)
-				wsheap_pool_free(pool, others[j]);
-			kunit_deactivate_static_stub(test, backing_alloc);
-			kunit_deactivate_static_stub(test, wsheap_alloc_object);
-		}
-		wsheap_pool_destroy(pool);
-	}
-}
-
-static void idle_heaps_of_other_cpus_serve_without_memory(struct kunit *test)
-{
-	struct wsheap_pool *pool = test_pool(test, 0, 0, 20);
-	struct wsheap *heaps[20], *heap;
-	unsigned int i;
-
-	for (i = 0; i < 20; i++)
-		heaps[i] = wsheap_pool_alloc(pool, GFP_KERNEL);
-	for (i = 0; i < 20; i++)
-		wsheap_pool_free(pool, heaps[i]);
-	/* as another CPU would find them: no slots of its own, no new heap */
-	kunit_activate_static_stub(test, wsheap_alloc_object, no_object);
-	for (i = 0; i < 20; i++) {
-		heap = pool_take_any(pool);
-		KUNIT_ASSERT_NOT_NULL(test, heap);
-		kunit_deactivate_static_stub(test, wsheap_alloc_object);
-		take_blocks(test, heap, 10, 500);
-		kunit_activate_static_stub(test, wsheap_alloc_object, no_object);
-		heaps[i] = heap;
-	}
-	KUNIT_EXPECT_NULL(test, wsheap_pool_alloc(pool, GFP_KERNEL));
-	for (i = 0; i < 20; i++)
-		wsheap_pool_free(pool, heaps[i]);
-	kunit_deactivate_static_stub(test, wsheap_alloc_object);
-	wsheap_pool_destroy(pool);
-}
-
-static void large_reserve_is_left_while_there_is_memory(struct kunit *test)
-{
-	/* from vmalloc, and more than kmalloc has */
-	static const size_t initial[] = { 9000, 12000, 20000, 300000,
-					  KMALLOC_MAX_SIZE + 1 };
-	struct wsheap *heaps[4];
-	unsigned int i, j;
-
-	for (i = 0; i < ARRAY_SIZE(initial); i++) {
-		struct wsheap_args args = { .initial_size = initial[i] };
-		size_t trim = PAGE_ALIGN(initial[i] + sizeof(struct wsheap_chunk));
-		struct wsheap_pool *pool;
-
-		pool = wsheap_pool_create(WSHEAP_UNLIMITED, trim, &args, 2, 1);
-		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, pool);
-		for (j = 0; j < 4; j++) {
-			heaps[j] = wsheap_pool_alloc(pool, GFP_KERNEL);
-			KUNIT_ASSERT_NOT_NULL(test, heaps[j]);
-			KUNIT_EXPECT_EQ(test, actual_of(heaps[j]), trim);
-			KUNIT_EXPECT_EQ(test, pool->reserved, 2);
-		}
-		for (j = 0; j < 4; j++)
-			wsheap_pool_free(pool, heaps[j]);
-		wsheap_pool_destroy(pool);
-	}
-}
-
-struct pool_return {
-	struct delayed_work work;
-	struct wsheap_pool *pool;
-	struct wsheap *heap;
-};
-
-static void pool_return_fn(struct work_struct *work)
-{
-	struct pool_return *ret = container_of(to_delayed_work(work),
-					       struct pool_return, work);
-
-	wsheap_pool_free(ret->pool, ret->heap);
-}
-
-static void caller_that_may_sleep_waits_for_a_heap(struct kunit *test)
-{
-	static const unsigned int reserves[] = { 1, 3 };
-	unsigned int i, j, round;
-
-	for (i = 0; i < ARRAY_SIZE(reserves); i++) {
-		struct wsheap_pool *pool = test_pool(test, 100, reserves[i], 0);
-		struct pool_return ret = { .pool = pool };
-		struct wsheap *heaps[3];
-		unsigned long begin;
-
-		INIT_DELAYED_WORK_ONSTACK(&ret.work, pool_return_fn);
-		kunit_activate_static_stub(test, backing_alloc, no_backing);
-		kunit_activate_static_stub(test, wsheap_alloc_object, no_object);
-		for (round = 0; round < 3; round++) {
-			for (j = 0; j < reserves[i]; j++) {
-				heaps[j] = wsheap_pool_alloc(pool, GFP_KERNEL);
-				KUNIT_ASSERT_NOT_NULL(test, heaps[j]);
-			}
-			ret.heap = heaps[0];
-			schedule_delayed_work(&ret.work, HZ / 20);
-			begin = jiffies;
-			heaps[0] = wsheap_pool_alloc(pool, GFP_NOIO);
-			KUNIT_EXPECT_PTR_EQ(test, heaps[0], ret.heap);
-			/* it was woken, and did not just look again */
-			KUNIT_EXPECT_LT(test, jiffies - begin, POOL_WAIT / 2);
-			flush_delayed_work(&ret.work);
-			for (j = 0; j < reserves[i]; j++)
-				wsheap_pool_free(pool, heaps[j]);
-			KUNIT_EXPECT_EQ(test, pool->reserved, reserves[i]);
-		}
-		kunit_deactivate_static_stub(test, backing_alloc);
-		kunit_deactivate_static_stub(test, wsheap_alloc_object);
-		destroy_delayed_work_on_stack(&ret.work);
-		wsheap_pool_destroy(pool);
-	}
-}
-
-static void failed_pool_leaves_nothing(struct kunit *test)
-{
-	unsigned int live = count_live();
-	struct wsheap_args args = { .initial_size = 100 };
-
-	kunit_activate_static_stub(test, wsheap_alloc_object, failing_object);
-	kunit_activate_static_stub(test, wsheap_copy_name, failing_name);
-	kunit_activate_static_stub(test, backing_alloc, failing_backing);
-	create_caches(test);
-	/* the name, and then a heap and its chunk three times */
-	for (fail_at = 1; fail_at <= 8; fail_at++) {
-		struct wsheap_pool *pool;
-
-		calls = 0;
-		pool = wsheap_pool_create(SZ_64K, SZ_64K, &args, 3, 0);
-		if (fail_at <= 7)
-			KUNIT_EXPECT_EQ(test, PTR_ERR(pool), -ENOMEM);
-		else
-			KUNIT_EXPECT_NOT_ERR_OR_NULL(test, pool);
-		KUNIT_EXPECT_EQ(test, calls, min(fail_at, 7));
-		wsheap_pool_destroy(pool);
-		KUNIT_EXPECT_EQ(test, count_live(), live);
-	}
-	destroy_caches();
-}
-#endif
-
 static void initial_memory_is_there_for_every_message(struct kunit *test)
 {
 #ifdef kunit_activate_static_stub
@@ -2676,11 +2155,11 @@ static void initial_memory_is_there_for_every_message(struct kunit *test)
 			KUNIT_ASSERT_TRUE(test, run_message(heap, &shape, &rounded));
 			wsheap_reset(heap);
 			KUNIT_ASSERT_LE(test, actual_of(heap), SZ_64K);
-			kunit_activate_static_stub(test, backing_alloc, no_backing);
+			kunit_activate_static_stub(test, wsheap_backing_alloc, no_backing);
 			KUNIT_ASSERT_NOT_NULL(test, wsheap_alloc(heap, initial[i / 2],
 								 GFP_KERNEL));
 			check_heap(test, heap);
-			kunit_deactivate_static_stub(test, backing_alloc);
+			kunit_deactivate_static_stub(test, wsheap_backing_alloc);
 		}
 		destroy_checked(test, heap);
 	}
@@ -2688,8 +2167,6 @@ static void initial_memory_is_there_for_every_message(struct kunit *test)
 	kunit_skip(test, "no static stubs in this kernel");
 #endif
 }
-
-#include "wsheap_private_kunit.c"
 
 static struct kunit_case wsheap_cases[] = {
 	KUNIT_CASE(takes_nothing_but_the_object_at_creation),
@@ -2758,66 +2235,13 @@ static struct kunit_case wsheap_cases[] = {
 	KUNIT_CASE(adaptive_heap_knows_a_message_from_the_third_on),
 	KUNIT_CASE(adaptive_heap_keeps_no_more_than_the_trim_size),
 	KUNIT_CASE(initial_memory_is_there_for_every_message),
-	KUNIT_CASE(pool_heap_is_as_a_new_one),
-	KUNIT_CASE(pool_refuses_bad_args),
-	KUNIT_CASE(idle_heaps_of_a_pool_are_bounded),
-	KUNIT_CASE(idle_heaps_go_under_pressure_and_no_others),
-	KUNIT_CASE(options_have_the_values_of_windows),
-	KUNIT_CASE(bad_private_creation_is_refused),
-	KUNIT_CASE(creation_has_name_and_node),
-	KUNIT_CASE_PARAM(sizes_round_up_to_pages_and_initial_is_committed, private_gen_params),
-	KUNIT_CASE_PARAM(fixed_heap_never_holds_more_than_its_maximum, private_gen_params),
-	KUNIT_CASE_PARAM(fixed_heap_in_atomic_context_uses_its_maximum, private_gen_params),
-	KUNIT_CASE_PARAM(fixed_heap_refuses_a_block_above_the_bound, private_gen_params),
-	KUNIT_CASE_PARAM(fixed_heap_has_room_beside_its_bookkeeping, private_gen_params),
-	KUNIT_CASE_PARAM(growable_heap_grows_and_gives_large_blocks_back, private_gen_params),
-	KUNIT_CASE_PARAM(blocks_are_aligned_and_their_sizes_exact, private_gen_params),
-	KUNIT_CASE_PARAM(aligned_private_blocks_are_aligned, private_gen_params),
-	KUNIT_CASE_PARAM(freed_aligned_block_is_found_again_in_a_full_heap, private_gen_params),
-	KUNIT_CASE_PARAM(empty_block_is_a_real_block, private_gen_params),
-	KUNIT_CASE_PARAM(huge_size_fails_and_leaves_the_block, private_gen_params),
-	KUNIT_CASE_PARAM(null_is_freed_and_resized_as_ever, private_gen_params),
-	KUNIT_CASE_PARAM(zeroing_covers_only_the_growth, private_gen_params),
-	KUNIT_CASE_PARAM(resizing_in_place_keeps_the_pointer_or_fails, private_gen_params),
-	KUNIT_CASE_PARAM(freed_memory_serves_other_sizes, private_gen_params),
-	KUNIT_CASE_PARAM(empty_blocks_that_filled_a_heap_make_room, private_gen_params),
-	KUNIT_CASE_PARAM(what_a_settled_heap_split_is_merged_again, private_gen_params),
-	KUNIT_CASE_PARAM(regions_that_are_free_go_for_a_larger_block, private_gen_params),
-	KUNIT_CASE_PARAM(private_reset_returns_to_the_initial_size, private_gen_params),
-	KUNIT_CASE_PARAM(destroy_needs_no_frees, private_gen_params),
-	KUNIT_CASE(live_heaps_are_visited),
-	KUNIT_CASE_PARAM(summary_tells_what_is_held, private_gen_params),
-	KUNIT_CASE_PARAM(validate_tolerates_any_address, private_gen_params),
-	KUNIT_CASE_PARAM(walk_shows_each_block_and_all_else, private_gen_params),
-	KUNIT_CASE_PARAM(walk_goes_on_where_the_heap_has_changed, private_gen_params),
-	KUNIT_CASE_PARAM(compact_gives_back_and_tells_the_largest, private_gen_params),
-	KUNIT_CASE_PARAM(strings_and_arrays_come_from_private_heaps, private_gen_params),
-	KUNIT_CASE_PARAM(private_heap_works_in_atomic_context, private_gen_params),
-	KUNIT_CASE(unserialized_heap_cannot_be_locked),
-	KUNIT_CASE(calls_of_the_locks_holder_nest),
-	KUNIT_CASE(failure_is_raised_to_the_handler),
-	KUNIT_CASE_PARAM(clearing_kernel_shows_no_freed_bytes, private_gen_params),
-	KUNIT_CASE(debug_mode_finds_an_overrun_by_a_byte),
-	KUNIT_CASE(debug_mode_fills_fresh_and_freed_memory),
-	KUNIT_CASE_PARAM(random_operations_agree_with_a_model, private_gen_params),
 #ifdef kunit_activate_static_stub
-	KUNIT_CASE(reserve_serves_when_there_is_no_memory),
-	KUNIT_CASE(idle_heaps_of_other_cpus_serve_without_memory),
-	KUNIT_CASE(large_reserve_is_left_while_there_is_memory),
-	KUNIT_CASE(caller_that_may_sleep_waits_for_a_heap),
-	KUNIT_CASE(failed_pool_leaves_nothing),
 	KUNIT_CASE(failed_creation_leaves_nothing),
 	KUNIT_CASE_PARAM(failed_memory_loses_and_charges_nothing, flags_gen_params),
 	KUNIT_CASE(memory_pressure_inflates_nothing),
 	KUNIT_CASE(memory_that_was_not_needed_goes_back),
 	KUNIT_CASE(reset_while_another_obtains_memory_still_trims),
 	KUNIT_CASE(failed_device_registration_destroys_the_heap),
-	KUNIT_CASE_PARAM(mistakes_are_found_and_lose_nothing, private_gen_params),
-	KUNIT_CASE_PARAM(pointer_into_memory_given_back_is_not_followed, private_gen_params),
-	KUNIT_CASE_PARAM(overrun_that_reached_a_header_is_found, private_gen_params),
-	KUNIT_CASE_PARAM(overrun_of_a_block_that_shrank_is_found, private_gen_params),
-	KUNIT_CASE(debug_mode_reports_what_it_finds),
-	KUNIT_CASE_PARAM(private_heap_without_memory_loses_nothing, private_gen_params),
 #endif
 	{}
 };

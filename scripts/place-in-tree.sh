@@ -25,12 +25,11 @@ if [ -n "$remove" ]; then
 	exit 0
 fi
 
-mkdir -p "$tree/lib/wsheap/bench/traces"
 # Only what changed, so that make builds only what changed.
-for file in Kbuild Kconfig wsheap.c wsheap.h wsheap_compat.h wsheap_pool.c \
-	wsheap_private.c wsheap_kunit.c wsheap_private_kunit.c bench/Kbuild bench/wsheap_bench.c \
-	bench/traces/soap.trace bench/traces/json.trace \
-	bench/traces/x509.trace; do
+(cd "$here" && ls Kbuild Kconfig ./*.[ch] tests/kunit.h tests/*_kunit.c \
+	bench/Kbuild bench/*.c bench/traces/*.trace) | grep -v '\.mod\.c$' |
+while read -r file; do
+	mkdir -p "$tree/lib/wsheap/$(dirname "$file")"
 	cmp -s "$here/$file" "$tree/lib/wsheap/$file" ||
 		cp "$here/$file" "$tree/lib/wsheap/$file"
 done

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Pools of heaps, for drivers with many messages under way. Included by
- * wsheap.c: an idle heap is kept ready by what resets it.
+ * Pools of message heaps, for drivers with many messages in flight.
  *
  *	wsheap_pool_alloc()                           wsheap_pool_free()
  *	       |                                              |
@@ -14,73 +13,33 @@
  *	       +---<--- reserve  <----------------------------+   lock
  *
  * An idle heap lies in a slot of some CPU, on the list that all CPUs share, or
- * in the reserve. Slots are exchanged and nothing else is done to them, so they
- * need no lock and any CPU may empty those of another: the shrinker does, and
- * a caller that would have to wait. A CPU whose slots are empty takes as many
- * from the list as fill half of them, and one whose slots are full gives as
- * many, so the list's lock is taken once for several heaps.
+ * in the reserve. A slot is only ever exchanged atomically. So slots need no
+ * lock, and any CPU may take heaps from those of another: the shrinker does, and
+ * so does a caller that would have to wait. A CPU whose slots are empty takes
+ * enough heaps from the list to fill half of them. One whose slots are full
+ * gives as many to it. So the lock of the list is taken once for several heaps.
  *
- * The reserve is not touched before memory is short, and is filled again before
- * anything else. Its heaps have args->initial_size, and a heap never parts with
- * the chunk for that (WSHEAP_PINNED), so any heap of the pool can go there.
+ * The reserve is not touched before memory is short, and is refilled before
+ * anything else. Each of its heaps has a keeper: a chunk for args->initial_size
+ * that it never releases. All heaps of a pool have one, so any of them can
+ * refill the reserve.
  */
 
-/* A cache line of slots for each CPU, as far as the bound on idle heaps goes. */
-#define POOL_SLOTS	(L1_CACHE_BYTES / sizeof(struct wsheap *))
-/* Idle heaps for each CPU where the caller has no opinion. */
-#define POOL_MAX_IDLE	32
-/* Somebody who waits looks again after this time, as in a mempool. */
-#define POOL_WAIT	(5 * HZ)
+#include "pool.h"
 
-struct wsheap_pool_cpu {
-	struct wsheap *slots[POOL_SLOTS];
-} ____cacheline_aligned;
+#include <linux/export.h>
+#include <linux/minmax.h>
+#include <linux/mutex.h>
+#include <linux/sched.h>
+#include <linux/shrinker.h>
 
-/**
- * struct wsheap_pool - heaps of one kind
- * @cpu: slots for idle heaps.
- * @nr_slots: of these in use on each CPU.
- * @nr_reserve: heaps that the reserve is to have.
- * @reserved: heaps that it has; written under @lock.
- * @max_idle: heaps that @idle may have.
- * @nr_idle: heaps that it has.
- * @lock: protects the lists and their counts. Nothing is allocated under it.
- * @idle: idle heaps of all CPUs.
- * @reserve: heaps for when memory is short.
- * @wait: where callers wait for a heap to come back.
- * @nr_heaps: all heaps of the pool.
- * @max_size: of each heap.
- * @trim_size: of each heap.
- * @args: of each heap; the name is the pool's.
- * @pools: protected by wsheap_pools_lock.
- */
-struct wsheap_pool {
-	struct wsheap_pool_cpu __percpu *cpu;
-	unsigned int nr_slots;
-	unsigned int nr_reserve;
-	unsigned int reserved;
-	unsigned int max_idle;
-
-	spinlock_t lock ____cacheline_aligned_in_smp;
-	unsigned int nr_idle;
-	struct wsheap *idle;
-	struct wsheap *reserve;
-	wait_queue_head_t wait;
-
-	atomic_t nr_heaps;
-	size_t max_size;
-	size_t trim_size;
-	struct wsheap_args args;
-	struct list_head pools;
-};
-
-/* All pools, for the shrinker, which does not wait for those who hold it. */
-static DEFINE_MUTEX(wsheap_pools_lock);
-static LIST_HEAD(wsheap_pools);
+/* All pools. The shrinker only tries the lock. */
+static DEFINE_MUTEX(all_pools_lock);
+static LIST_HEAD(all_pools);
 
 /*
- * Slots. An exchange orders what one user of a heap did before what the next
- * will do.
+ * Slots. The exchange orders the accesses of a heap's last user before those of
+ * its next one.
  */
 
 static struct wsheap *slots_take(struct wsheap_pool *pool,
@@ -112,8 +71,8 @@ static bool slots_put(struct wsheap_pool *pool, struct wsheap_pool_cpu *cpu,
 }
 
 /*
- * Whichever CPU it is. A caller that is moved to another one meanwhile goes on
- * with the slots that it began with.
+ * Any CPU's slots will do. A caller that migrates meanwhile goes on with the
+ * slots that it began with.
  */
 static struct wsheap_pool_cpu *pool_this_cpu(struct wsheap_pool *pool)
 {
@@ -134,7 +93,7 @@ static struct wsheap *pool_take_slot_anywhere(struct wsheap_pool *pool)
 }
 
 /*
- * Lists, linked through the heaps.
+ * Lists of idle heaps, linked through the heaps.
  */
 
 static void list_push(struct wsheap **list, struct wsheap *heap)
@@ -149,7 +108,7 @@ static struct wsheap *list_pop(struct wsheap **list)
 
 	if (heap) {
 		*list = heap->next_idle;
-		heap->spare = NO_CHUNK;
+		heap->alt = NO_CHUNK;
 	}
 	return heap;
 }
@@ -187,10 +146,13 @@ static struct wsheap *pool_take_reserve(struct wsheap_pool *pool)
 	return heap;
 }
 
-/* Puts heaps from a list to where they are missed most; the rest is freed. */
+/*
+ * Moves heaps from a list to the reserve if that is short, else to the shared
+ * list. Releases those for which there is no room.
+ */
 static void pool_put_all(struct wsheap_pool *pool, struct wsheap *heaps)
 {
-	struct wsheap *heap, *drop = NULL;
+	struct wsheap *heap, *excess = NULL;
 	bool wake = false;
 	unsigned long irq;
 
@@ -204,15 +166,15 @@ static void pool_put_all(struct wsheap_pool *pool, struct wsheap *heaps)
 			list_push(&pool->idle, heap);
 			pool->nr_idle++;
 		} else {
-			list_push(&drop, heap);
+			list_push(&excess, heap);
 		}
 	}
 	spin_unlock_irqrestore(&pool->lock, irq);
 
 	if (wake)
 		wake_up(&pool->wait);
-	while ((heap = list_pop(&drop))) {
-		wsheap_release(heap, false);
+	while ((heap = list_pop(&excess))) {
+		wsheap_object_release(heap, false);
 		atomic_dec(&pool->nr_heaps);
 	}
 }
@@ -222,14 +184,16 @@ static struct wsheap *pool_new_heap(struct wsheap_pool *pool, gfp_t gfp)
 	struct wsheap *heap;
 
 	gfp &= ~(WSHEAP_GFP_REFUSED | __GFP_ZERO | __GFP_ACCOUNT);
-	heap = wsheap_new(pool->max_size, pool->trim_size, &pool->args,
-			  pool->args.name, WSHEAP_POOLED, gfp);
+	heap = wsheap_object_create_pooled(pool->max_size, pool->trim_size,
+					   &pool->args, gfp);
 	if (IS_ERR(heap))
 		return heap;
-	/* Where sleeping is not allowed, memory is rounded to more. */
-	if (pool->nr_reserve && pool->args.initial_size &&
-	    !(heap->flags & WSHEAP_PINNED)) {
-		wsheap_release(heap, false);
+	/*
+	 * A reset would take the memory for the initial size. That may be so
+	 * only here: if the caller may not sleep, memory is rounded up to more.
+	 */
+	if (pool->nr_reserve && pool->args.initial_size && !heap->cur->keeper) {
+		wsheap_object_release(heap, false);
 		return ERR_PTR(-EINVAL);
 	}
 	atomic_inc(&pool->nr_heaps);
@@ -244,8 +208,8 @@ static struct wsheap *pool_try_new_heap(struct wsheap_pool *pool, gfp_t gfp)
 }
 
 /*
- * Gives heaps from a CPU's slots to where they are missed, and @heap, if there
- * was no slot for it.
+ * Moves heaps from a CPU's slots to the reserve or the shared list, and @heap if
+ * there was no slot for it.
  */
 static noinline void pool_spill(struct wsheap_pool *pool,
 				struct wsheap_pool_cpu *cpu,
@@ -258,7 +222,7 @@ static noinline void pool_spill(struct wsheap_pool *pool,
 	if (!heap)
 		return;
 	list_push(&heaps, heap);
-	/* And as many more as there seems to be room for. */
+	/* Move as many more as there seems to be room for. */
 	n = pool->max_idle - READ_ONCE(pool->nr_idle) +
 	    pool->nr_reserve - READ_ONCE(pool->reserved);
 	n = min(n - !!n, pool->nr_slots / 2);
@@ -268,15 +232,16 @@ static noinline void pool_spill(struct wsheap_pool *pool,
 }
 
 /*
- * To be asked after a heap was put into a slot. Who waits has found the reserve
- * empty and then looks into all slots; one of the two sees the other.
+ * The returning side fills a slot, then checks the reserve. The waiting side
+ * checks the reserve, then scans all slots. Each step is ordered by the exchange,
+ * so one of them sees the other.
  */
 static bool pool_is_short(struct wsheap_pool *pool)
 {
 	return READ_ONCE(pool->reserved) < pool->nr_reserve;
 }
 
-/* From the list, and some more for the next ones. */
+/* Takes a heap from the shared list, and some more for the next callers. */
 static struct wsheap *pool_refill(struct wsheap_pool *pool)
 {
 	struct wsheap *heaps = pool_take_idle(pool, 1 + pool->nr_slots / 2);
@@ -302,21 +267,21 @@ static struct wsheap *pool_take_unreserved(struct wsheap_pool *pool)
 	return list_pop(&heaps) ?: pool_take_slot_anywhere(pool);
 }
 
-/* What can be had without memory. */
-static struct wsheap *pool_take_any(struct wsheap_pool *pool)
+/* Takes a heap that exists already, from anywhere. */
+struct wsheap *wsheap_pool_take_any(struct wsheap_pool *pool)
 {
 	struct wsheap *heap = pool_take_reserve(pool);
 
-	/* See pool_is_short(). */
+	/* Check the reserve before the slots, see pool_is_short(). */
 	smp_mb();
 	return heap ?: pool_take_unreserved(pool);
 }
 
-/* As much as can be done for a new heap while there is still a reserve. */
+/* How to ask for a new heap while there is still a reserve. */
 static gfp_t pool_gfp_impatient(const struct wsheap_pool *pool, gfp_t gfp)
 {
-	gfp = gfp_optional(gfp) & ~__GFP_IO;
-	/* What comes from vmalloc cannot be had by who may not sleep. */
+	gfp = wsheap_gfp_optional(gfp) & ~__GFP_IO;
+	/* vmalloc needs a caller that may sleep. */
 	if (pool->args.initial_size <= KMALLOC_MAX_CACHE_SIZE / 2 &&
 	    !(pool->args.chunk_gfp & __GFP_DMA32))
 		gfp &= ~__GFP_DIRECT_RECLAIM;
@@ -334,7 +299,7 @@ static noinline struct wsheap *pool_alloc_long(struct wsheap_pool *pool,
 	if (heap)
 		return heap;
 	heap = pool_try_new_heap(pool, pool->nr_reserve ? impatient : gfp) ?:
-	       pool_take_any(pool);
+	       wsheap_pool_take_any(pool);
 	if (heap || !pool->nr_reserve)
 		return heap;
 	heap = pool_try_new_heap(pool, gfp);
@@ -343,12 +308,12 @@ static noinline struct wsheap *pool_alloc_long(struct wsheap_pool *pool,
 
 	while (!heap) {
 		prepare_to_wait(&pool->wait, &wait, TASK_UNINTERRUPTIBLE);
-		heap = pool_take_any(pool);
+		heap = wsheap_pool_take_any(pool);
 		if (!heap)
 			io_schedule_timeout(POOL_WAIT);
 		finish_wait(&pool->wait, &wait);
 		if (!heap)
-			heap = pool_take_any(pool) ?:
+			heap = wsheap_pool_take_any(pool) ?:
 			       pool_try_new_heap(pool, impatient);
 	}
 	return heap;
@@ -357,19 +322,20 @@ static noinline struct wsheap *pool_alloc_long(struct wsheap_pool *pool,
 /**
  * wsheap_pool_alloc - take a heap from a pool
  * @pool: the pool.
- * @gfp: what may be done if there is no idle heap. A zone, __GFP_ZERO and
- *	__GFP_ACCOUNT are ignored; the pool's args decide.
+ * @gfp: how memory may be obtained if there is no idle heap. Zone flags,
+ *	__GFP_ZERO and __GFP_ACCOUNT are ignored, because the pool's args decide
+ *	about them.
  *
  * The heap is as one just created, or reset. If there is no idle heap on this
- * CPU or the list that all share, one is created; if memory is short for that,
- * the reserve serves, and what lies idle elsewhere. As mempool_alloc();
- * Windows has no counterpart.
+ * CPU or on the list that all CPUs share, a new one is created. If memory is
+ * short for that, the reserve and the idle heaps of other CPUs serve. As
+ * mempool_alloc(). Windows has no equivalent.
  *
  * Context: any that @gfp allows; on PREEMPT_RT not in hardirq and not under a
- * raw spinlock. If @gfp allows blocking and the pool has a reserve, waits until
- * a heap comes back rather than fail.
- * Return: the heap, for wsheap_pool_free(), or NULL: never, if @gfp allows
- * blocking and the pool has a reserve.
+ * raw spinlock. If @gfp allows blocking and the pool has a reserve, waits for a
+ * heap to be returned rather than fail.
+ * Return: the heap, to be passed to wsheap_pool_free(), or NULL. Never NULL if
+ * @gfp allows blocking and the pool has a reserve.
  */
 struct wsheap *wsheap_pool_alloc(struct wsheap_pool *pool, gfp_t gfp)
 {
@@ -380,12 +346,12 @@ struct wsheap *wsheap_pool_alloc(struct wsheap_pool *pool, gfp_t gfp)
 EXPORT_SYMBOL_NS_GPL(wsheap_pool_alloc, WSHEAP_NS);
 
 /**
- * wsheap_pool_free - give a heap back to its pool
+ * wsheap_pool_free - return a heap to its pool
  * @pool: the pool that the heap is from.
  * @heap: the heap; NULL is ignored.
  *
- * Resets the heap. It stays idle, unless the pool has enough of these. As
- * mempool_free(); Windows has no counterpart.
+ * Resets the heap. It stays idle, unless the pool has enough idle heaps. As
+ * mempool_free(). Windows has no equivalent.
  *
  * Context: any but NMI; on PREEMPT_RT not in hardirq and not under a raw
  * spinlock. Never sleeps.
@@ -405,8 +371,8 @@ void wsheap_pool_free(struct wsheap_pool *pool, struct wsheap *heap)
 EXPORT_SYMBOL_NS_GPL(wsheap_pool_free, WSHEAP_NS);
 
 /*
- * Pressure. Both functions run where the system reclaims memory, which is
- * process context; idle heaps are nobody's, so they are destroyed there.
+ * The shrinker. Both functions run in process context, where the system reclaims
+ * memory. Nobody else has a pointer to an idle heap, so it is destroyed there.
  */
 
 static unsigned long pool_count_idle(struct wsheap_pool *pool)
@@ -420,65 +386,65 @@ static unsigned long pool_count_idle(struct wsheap_pool *pool)
 	return n;
 }
 
-static unsigned long wsheap_shrink_count(struct shrinker *shrinker,
-					 struct shrink_control *sc)
+unsigned long wsheap_pool_shrink_count(struct shrinker *shrinker,
+				       struct shrink_control *sc)
 {
 	struct wsheap_pool *pool;
 	unsigned long n = 0;
 
-	if (!mutex_trylock(&wsheap_pools_lock))
+	if (!mutex_trylock(&all_pools_lock))
 		return 0;
-	list_for_each_entry(pool, &wsheap_pools, pools)
+	list_for_each_entry(pool, &all_pools, all)
 		n += pool_count_idle(pool);
-	mutex_unlock(&wsheap_pools_lock);
+	mutex_unlock(&all_pools_lock);
 	return n;
 }
 
-static unsigned long wsheap_shrink_scan(struct shrinker *shrinker,
-					struct shrink_control *sc)
+unsigned long wsheap_pool_shrink_scan(struct shrinker *shrinker,
+				      struct shrink_control *sc)
 {
 	struct wsheap_pool *pool;
 	unsigned long freed = 0;
 	struct wsheap *heap;
 
-	if (!mutex_trylock(&wsheap_pools_lock))
+	if (!mutex_trylock(&all_pools_lock))
 		return SHRINK_STOP;
-	list_for_each_entry(pool, &wsheap_pools, pools) {
+	list_for_each_entry(pool, &all_pools, all) {
 		while (freed < sc->nr_to_scan &&
 		       (heap = pool_take_unreserved(pool))) {
-			wsheap_release(heap, true);
+			wsheap_object_release(heap, true);
 			atomic_dec(&pool->nr_heaps);
 			freed++;
 		}
 	}
-	/* Those that come first are not to pay for all. */
-	list_rotate_left(&wsheap_pools);
-	mutex_unlock(&wsheap_pools_lock);
+	/* The next scan begins with another pool. */
+	list_rotate_left(&all_pools);
+	mutex_unlock(&all_pools_lock);
 	return freed ?: SHRINK_STOP;
 }
 
 /**
- * wsheap_pool_create - make a pool of heaps of one kind
- * @max_size: of each heap, see wsheap_create().
- * @trim_size: of each heap, see wsheap_create().
- * @args: of each heap, see wsheap_create(); may be NULL. With a large initial
- *	size, heaps are created only where the caller may sleep, unless
- *	@trim_size covers the power of two above it, too.
- * @reserve: heaps that are kept for when memory is short, each with memory for
- *	@args->initial_size bytes of blocks.
- * @max_idle: idle heaps that the pool may keep beside these; 0 for the
- *	default, 32 for each possible CPU. With fewer than one for each CPU
- *	they are all behind one lock.
+ * wsheap_pool_create - create a pool of message heaps of one kind
+ * @max_size: see wsheap_create().
+ * @trim_size: see wsheap_create().
+ * @args: see wsheap_create(). With a large initial size, new heaps are created
+ *	only where the caller may sleep, unless @trim_size covers the next power
+ *	of two, too.
+ * @reserve: number of heaps to keep for when memory is short, each with memory
+ *	for @args->initial_size bytes of blocks.
+ * @max_idle: number of idle heaps that the pool may keep beside the reserve. 0
+ *	stands for 32 for each possible CPU. With fewer than one for each CPU, all
+ *	of them are behind one lock.
  *
- * The pool obtains its reserve, and nothing for heaps beside that. It gives
- * idle heaps back when the system is short of memory, but never the reserve.
- * As mempool_create(); Windows has no counterpart.
+ * The pool obtains its reserve at once, and other heaps when they are asked for.
+ * If the system is short of memory it releases idle heaps, but never the
+ * reserve. As mempool_create(). Windows has no equivalent.
  *
  * Context: process context; sleeps.
- * Return: the pool, for wsheap_pool_destroy(), or an ERR_PTR: as
+ * Return: the pool, to be passed to wsheap_pool_destroy(), or an ERR_PTR: as
  * wsheap_create(), and -EINVAL if there is a reserve and @trim_size does not
- * cover the memory for the initial size, header and rounding counted, so that a
- * reset would take it.
+ * cover the memory for the initial size, header and rounding included. A reset
+ * would release that memory.
  */
 struct wsheap_pool *wsheap_pool_create(size_t max_size, size_t trim_size,
 				       const struct wsheap_args *args,
@@ -503,7 +469,7 @@ struct wsheap_pool *wsheap_pool_create(size_t max_size, size_t trim_size,
 	pool = kzalloc(sizeof(*pool), GFP_KERNEL);
 	if (!pool)
 		return ERR_PTR(-ENOMEM);
-	INIT_LIST_HEAD(&pool->pools);
+	INIT_LIST_HEAD(&pool->all);
 	spin_lock_init(&pool->lock);
 	init_waitqueue_head(&pool->wait);
 	pool->max_size = max_size;
@@ -526,9 +492,9 @@ struct wsheap_pool *wsheap_pool_create(size_t max_size, size_t trim_size,
 		list_push(&pool->reserve, heap);
 		pool->reserved++;
 	}
-	mutex_lock(&wsheap_pools_lock);
-	list_add_tail(&pool->pools, &wsheap_pools);
-	mutex_unlock(&wsheap_pools_lock);
+	mutex_lock(&all_pools_lock);
+	list_add_tail(&pool->all, &all_pools);
+	mutex_unlock(&all_pools_lock);
 	return pool;
 
 fail:
@@ -539,11 +505,11 @@ EXPORT_SYMBOL_NS_GPL(wsheap_pool_create, WSHEAP_NS);
 
 /**
  * wsheap_pool_destroy - release a pool and its heaps
- * @pool: the pool, all of whose heaps are back; NULL and an ERR_PTR are
- *	ignored.
+ * @pool: the pool, to which all heaps have been returned; NULL and an ERR_PTR
+ *	are ignored.
  *
- * As mempool_destroy(); Windows has no counterpart. A heap that is still out
- * is reported and left alone, and so is the pool.
+ * If a heap is still in use, that is reported, and both the heap and the pool
+ * are left alone. As mempool_destroy(). Windows has no equivalent.
  *
  * Context: process context; sleeps.
  */
@@ -554,16 +520,16 @@ void wsheap_pool_destroy(struct wsheap_pool *pool)
 
 	if (IS_ERR_OR_NULL(pool))
 		return;
-	mutex_lock(&wsheap_pools_lock);
-	list_del(&pool->pools);
-	mutex_unlock(&wsheap_pools_lock);
+	mutex_lock(&all_pools_lock);
+	list_del(&pool->all);
+	mutex_unlock(&all_pools_lock);
 
 	while ((heap = list_pop(&pool->reserve)) ||
 	       (pool->cpu && (heap = pool_take_unreserved(pool)))) {
-		wsheap_release(heap, true);
+		wsheap_object_release(heap, true);
 		atomic_dec(&pool->nr_heaps);
 	}
-	flush_work(&wsheap_deferred_work);
+	wsheap_chunk_flush();
 	out = atomic_read(&pool->nr_heaps);
 	if (out) {
 		pr_err("pool %s destroyed while %d of its heaps are in use: left alone; called from %pS\n",
@@ -575,3 +541,17 @@ void wsheap_pool_destroy(struct wsheap_pool *pool)
 	kfree(pool);
 }
 EXPORT_SYMBOL_NS_GPL(wsheap_pool_destroy, WSHEAP_NS);
+
+static struct shrinker *pool_shrinker;
+
+int __init wsheap_pool_init(void)
+{
+	pool_shrinker = wsheap_start_shrinker(wsheap_pool_shrink_count,
+					      wsheap_pool_shrink_scan);
+	return pool_shrinker ? 0 : -ENOMEM;
+}
+
+void wsheap_pool_exit(void)
+{
+	wsheap_stop_shrinker(pool_shrinker);
+}

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Private heaps, whose blocks are freed and resized one by one. Included by
- * wsheap.c: heap, chunks, quota and properties are those of a message heap.
+ * Private heaps, whose blocks are freed and resized one by one.
  *
  *	regions   a tree, by address
  *
  *	region | header | B block | B block | B free | open ... | B top ... | B |
  *	                                              ^ open     ^ open_end  end
  *
- *	small[]   extent 16, 32, ... WSHEAP_SMALL: B free --> B free
+ *	small[]   extent 16, 32, ... TILE_SMALL: B free --> B free
  *	large[]   by magnitude:                    B free <-> B free
  *
  * A region is a chunk whose memory is tiled with blocks, live and free. Each has
@@ -41,7 +40,7 @@
  * freed, for which frees take the long path once.
  *
  * In a heap that may grow, a block that does not fit an extent of
- * PRIVATE_SHARED is alone in a region: the memory is just what was asked for,
+ * PRIVATE_SHARED is dedicated in a region: the memory is just what was asked for,
  * at the beginning of a page, the header lies apart, and the system has it back
  * as soon as it is freed. The short paths do not look before the beginning of a
  * page, where nothing may be, nor anywhere once a region from vmalloc went back
@@ -51,6 +50,17 @@
  * The debug mode has a byte to check behind each block, and fills what is free.
  * A heap in that mode never takes a short path.
  */
+
+#include "private.h"
+
+#include <linux/bitmap.h>
+#include <linux/export.h>
+#include <linux/log2.h>
+#include <linux/minmax.h>
+#include <linux/moduleparam.h>
+#include <linux/once_lite.h>
+#include <linux/random.h>
+#include <linux/ratelimit.h>
 
 /* Larger blocks of a growing heap have memory of their own. */
 #define PRIVATE_SHARED		SZ_32K
@@ -69,118 +79,26 @@
 /* A bin of large blocks has room for a block, somewhere. */
 #define PRIVATE_TRIED		8
 
-/* What a tile is. */
-enum {
-	BLOCK_SMALL,				/* live, with an extent in small[] */
-	BLOCK_FREE,				/* in a bin, unless a sweep is on */
-	BLOCK_LARGE,				/* live */
-	BLOCK_WIDE,				/* live, and so is the tile behind */
-	BLOCK_LOOSE,				/* free, or that one; not in a bin */
-	BLOCK_END,				/* of the region */
-	BLOCK_STATES,				/* all others: damaged, or no tile */
-	BLOCK_NONE = 8,				/* no tile has this */
-};
-
-/* A state as it lies in a seal. */
-static u32 block_bits(u32 state)
-{
-	return state << WSHEAP_SEAL_SHIFT;
-}
-
-/* What can be wrong with a pointer. Each is reported once for a heap. */
-enum misuse {
-	MISUSE_NONE,
-	MISUSE_FREED,
-	MISUSE_FOREIGN,
-	MISUSE_INSIDE,
-	MISUSE_HEADER,
-	MISUSE_OVERRUN,
-	MISUSE_WRITTEN,
-	MISUSE_UNKNOWN,
-};
-
 static const char * const misuse_text[] = {
-	[MISUSE_FREED]		= "has been freed already",
-	[MISUSE_FOREIGN]	= "is not this heap's, or not any more",
-	[MISUSE_INSIDE]		= "is not the beginning of a block",
-	[MISUSE_HEADER]		= "has a header that was written over",
-	[MISUSE_OVERRUN]	= "was written beyond its end",
-	[MISUSE_WRITTEN]	= "is free, and was written to",
+	[MISUSE_FREED]		= "is already free",
+	[MISUSE_FOREIGN]	= "does not belong to this heap",
+	[MISUSE_INSIDE]		= "is not the start of a block",
+	[MISUSE_HEADER]		= "has a corrupted header",
+	[MISUSE_OVERRUN]	= "was written past its end",
+	[MISUSE_WRITTEN]	= "was written to while it was free",
 };
 
-static bool wsheap_debug =
+bool wsheap_private_debug =
 	IS_ENABLED(CONFIG_KASAN) || IS_ENABLED(CONFIG_SLUB_DEBUG_ON) ||
 	IS_ENABLED(CONFIG_DEBUG_PAGEALLOC) || IS_ENABLED(CONFIG_LOCKDEP) ||
 	IS_ENABLED(CONFIG_DEBUG_ATOMIC_SLEEP);
-module_param_named(debug, wsheap_debug, bool, 0644);
-MODULE_PARM_DESC(debug, "Private heaps made from now on find overruns by a byte and writes to freed blocks");
+module_param_named(debug, wsheap_private_debug, bool, 0644);
+MODULE_PARM_DESC(debug, "Detect overruns by a byte and writes to freed blocks in private heaps created from now on");
 
-/**
- * struct wsheap_region - a chunk of a private heap
- * @chunk: the chunk; of a block that is alone, the header lies apart, and
- *	@used is the size as asked.
- * @node: in the heap's tree.
- */
-struct wsheap_region {
-	struct wsheap_chunk chunk;
-	struct rb_node node;
-};
-
-static size_t wsheap_private_header(void)
-{
-	return sizeof(struct wsheap_region);
-}
-
-/* The first tile of a region, and what a region has beside its tiles. */
-#define REGION_FIRST \
-	(ALIGN(sizeof(struct wsheap_region) + sizeof(struct wsheap_block), \
-	       WSHEAP_GRAIN) - sizeof(struct wsheap_block))
-#define REGION_OVERHEAD	(REGION_FIRST + sizeof(struct wsheap_block))
-
-static bool private_is_fixed(const struct wsheap_private *private)
-{
-	return private->heap.max_size != WSHEAP_UNLIMITED;
-}
-
-static size_t private_live(const struct wsheap_private *private)
-{
-	return private->heap.max_size - private->heap.left;
-}
-
-/* The holder of wsheap_lock() calls. Nobody else can become it meanwhile. */
-static bool private_nested(const struct wsheap_private *private)
-{
-	return READ_ONCE(private->owner) == current;
-}
-
-static unsigned long private_enter(struct wsheap_private *private)
-	__acquires(&private->heap.lock)
-{
-	unsigned long irq = 0;
-
-	if (private->heap.flags & WSHEAP_NO_SERIALIZE ||
-	    private_nested(private))
-		__acquire(&private->heap.lock);
-	else	/* by somebody who may be in wsheap_lock() of another heap */
-		spin_lock_irqsave_nested(&private->heap.lock, irq,
-					 SINGLE_DEPTH_NESTING);
-	return irq;
-}
-
-static void private_leave(struct wsheap_private *private, unsigned long irq)
-	__releases(&private->heap.lock)
-{
-	if (private->heap.flags & WSHEAP_NO_SERIALIZE ||
-	    private_nested(private))
-		__release(&private->heap.lock);
-	else
-		spin_unlock_irqrestore(&private->heap.lock, irq);
-}
-
-static void private_report(struct wsheap_private *private, enum misuse misuse,
+void wsheap_private_report(struct wsheap_private *private, enum misuse misuse,
 			   const void *p, unsigned long caller)
 {
-	KUNIT_STATIC_STUB_REDIRECT(private_report, private, misuse, p, caller);
+	KUNIT_STATIC_STUB_REDIRECT(wsheap_private_report, private, misuse, p, caller);
 
 	if (private->reported & BIT(misuse))
 		return;
@@ -198,13 +116,10 @@ static void private_set_short_paths(struct wsheap_private *private)
 {
 	bool none = private->careful || private->hand || private->settled ||
 		    want_init_on_free();
-	bool locked = !(private->heap.flags & WSHEAP_NO_SERIALIZE);
 
 	private->short_key = private->key ^ block_bits(none ? BLOCK_NONE : 0);
-	private->heap.quick_key = private->key ^
-				  block_bits(none || locked ? BLOCK_NONE : 0);
-	private->heap.look_mask = private->careful ?
-				  0 : PAGE_SIZE - WSHEAP_MIN_ALIGN;
+	private->look_mask = private->careful ?
+			     0 : PAGE_SIZE - WSHEAP_MIN_ALIGN;
 }
 
 /* Something was freed: what was refused before may fit now. */
@@ -215,60 +130,6 @@ static void private_unsettle(struct wsheap_private *private)
 		private->settled = false;
 		private_set_short_paths(private);
 	}
-}
-
-/*
- * Tiles.
- */
-
-static struct wsheap_block *block_of(const void *p)
-{
-	return (struct wsheap_block *)p - 1;
-}
-
-static struct wsheap_block *block_at(const void *block, size_t offset)
-{
-	return (void *)block + offset;
-}
-
-static size_t block_extent(const struct wsheap_private *private, size_t size)
-{
-	return ALIGN(size + sizeof(struct wsheap_block) + private->guard,
-		     WSHEAP_GRAIN);
-}
-
-static size_t block_room(const struct wsheap_private *private, size_t extent)
-{
-	return extent - sizeof(struct wsheap_block) - private->guard;
-}
-
-static size_t block_length(const struct wsheap_private *private,
-			   const struct wsheap_block *block)
-{
-	/* Whatever was written there, the sum does not wrap. */
-	return block_extent(private, min_t(size_t, block->size, INT_MAX));
-}
-
-static u32 block_state(const struct wsheap_private *private,
-		       const struct wsheap_block *block)
-{
-	return ror32(block->seal ^ wsheap_seal(private->key, block + 1),
-		     WSHEAP_SEAL_SHIFT);
-}
-
-static void block_seal(const struct wsheap_private *private,
-		       struct wsheap_block *block, u32 state, size_t size)
-{
-	block->seal = wsheap_seal(private->key, block + 1) ^ block_bits(state);
-	block->size = size;
-}
-
-static void block_seal_live(const struct wsheap_private *private,
-			    struct wsheap_block *block, size_t size)
-{
-	bool small = block_extent(private, size) <= WSHEAP_SMALL;
-
-	block_seal(private, block, small ? BLOCK_SMALL : BLOCK_LARGE, size);
 }
 
 /* A block of @extent bytes, of which the last are a tile that belongs to it. */
@@ -284,33 +145,6 @@ static void block_seal_wide(const struct wsheap_private *private,
 	block_seal(private, block, BLOCK_WIDE, size);
 	block_seal(private, tail, BLOCK_LOOSE,
 		   block_room(private, extent - length));
-}
-
-static bool block_is_live(u32 state)
-{
-	return state == BLOCK_SMALL || state == BLOCK_LARGE ||
-	       state == BLOCK_WIDE;
-}
-
-/* Whether the tail of a wide block is sound. */
-static bool block_has_tail(const struct wsheap_private *private,
-			   const struct wsheap_block *block)
-{
-	size_t length = block_length(private, block);
-
-	return block_state(private, block_at(block, length)) == BLOCK_LOOSE;
-}
-
-/* The length of a block with all that belongs to it. */
-static size_t block_span(const struct wsheap_private *private,
-			 const struct wsheap_block *block)
-{
-	size_t length = block_length(private, block);
-
-	if (block_state(private, block) == BLOCK_WIDE &&
-	    block_has_tail(private, block))
-		length += block_length(private, block_at(block, length));
-	return length;
 }
 
 /* A free tile is no more, and what a free one has to begin with goes. */
@@ -345,63 +179,6 @@ static void debug_fill_behind(const struct wsheap_private *private, void *p,
 		memset(p + size, SLUB_RED_ACTIVE, room - size);
 }
 
-static bool debug_overrun(const struct wsheap_private *private, const void *p,
-			  size_t size, size_t room)
-{
-	return private->guard && memchr_inv(p + size, SLUB_RED_ACTIVE, room - size);
-}
-
-/*
- * Regions.
- */
-
-static struct wsheap_region *region_of(const struct rb_node *node)
-{
-	return rb_entry_safe(node, struct wsheap_region, node);
-}
-
-static bool region_is_alone(const struct wsheap_region *region)
-{
-	return chunk_is_apart(&region->chunk);
-}
-
-static size_t region_actual(const struct wsheap_region *region)
-{
-	size_t actual = region->chunk.size;
-
-	if (region_is_alone(region))
-		actual += kmalloc_size_roundup(sizeof(*region));
-	return actual;
-}
-
-static struct wsheap_block *region_first(const struct wsheap_region *region)
-{
-	return block_at(region->chunk.mem, REGION_FIRST);
-}
-
-static struct wsheap_block *region_end(const struct wsheap_region *region)
-{
-	return block_at(region->chunk.mem,
-			ALIGN_DOWN(region->chunk.size, WSHEAP_GRAIN) -
-			sizeof(struct wsheap_block));
-}
-
-static int region_compare(const void *p, const struct rb_node *node)
-{
-	const struct wsheap_chunk *chunk = &region_of(node)->chunk;
-
-	if (p < chunk->mem)
-		return -1;
-	return p >= chunk->mem + chunk->size;
-}
-
-/* The region that an address lies in, or NULL. */
-static struct wsheap_region *region_find(const struct wsheap_private *private,
-					 const void *p)
-{
-	return region_of(rb_find(p, &private->regions, region_compare));
-}
-
 static bool region_less(struct rb_node *a, const struct rb_node *b)
 {
 	return region_of(a)->chunk.mem < region_of(b)->chunk.mem;
@@ -412,11 +189,11 @@ static void region_add(struct wsheap_private *private,
 {
 	rb_add(&region->node, &private->regions, region_less);
 	private->heap.actual += region_actual(region);
-	if (!region_is_alone(region))
+	if (!region_is_dedicated(region))
 		private->shared += region->chunk.size;
 }
 
-/* @drop is for chunk_release_all(). */
+/* @drop is for wsheap_chunk_release_all(). */
 static void region_drop(struct wsheap_private *private,
 			struct wsheap_region *region, struct wsheap_chunk **drop)
 {
@@ -424,9 +201,7 @@ static void region_drop(struct wsheap_private *private,
 
 	rb_erase(&region->node, &private->regions);
 	private->heap.actual -= region_actual(region);
-	if (mapped)
-		private->heap.flags |= WSHEAP_DEFERRED;
-	if (!region_is_alone(region)) {
+	if (!region_is_dedicated(region)) {
 		private->shared -= region->chunk.size;
 		/* From here on, what lies before a pointer may not be there. */
 		if (mapped)
@@ -442,15 +217,15 @@ static void region_drop(struct wsheap_private *private,
 
 /* Four bins for each doubling. The last one has all above, too. */
 #define BIN_FIRST \
-	(ilog2(WSHEAP_SMALL) * 4 + \
-	 ((WSHEAP_SMALL >> (ilog2(WSHEAP_SMALL) - 2)) & 3))
+	(ilog2(TILE_SMALL) * 4 + \
+	 ((TILE_SMALL >> (ilog2(TILE_SMALL) - 2)) & 3))
 
 static unsigned int bin_of(size_t extent)
 {
 	unsigned int order = ilog2(extent);
 	unsigned int bin = order * 4 + ((extent >> (order - 2)) & 3);
 
-	return min_t(unsigned int, bin - BIN_FIRST, WSHEAP_LARGE_BINS - 1);
+	return min_t(unsigned int, bin - BIN_FIRST, LARGE_BINS - 1);
 }
 
 static void bin_add(struct wsheap_private *private, struct wsheap_block *block,
@@ -459,8 +234,8 @@ static void bin_add(struct wsheap_private *private, struct wsheap_block *block,
 	void *p = block + 1;
 
 	block_seal(private, block, BLOCK_FREE, block_room(private, extent));
-	if (extent <= WSHEAP_SMALL) {
-		void **bin = &private->small[extent / WSHEAP_GRAIN];
+	if (extent <= TILE_SMALL) {
+		void **bin = &private->small[extent / TILE_ALIGN];
 
 		*(void **)p = *bin;
 		*bin = p;
@@ -498,7 +273,7 @@ static void **bin_link(struct wsheap_private *private,
 {
 	size_t extent = block_length(private, block);
 	unsigned int left = PRIVATE_TRIED;
-	void **link = &private->small[extent / WSHEAP_GRAIN];
+	void **link = &private->small[extent / TILE_ALIGN];
 
 	while (*link && *link != block + 1 && left--)
 		link = *link;
@@ -514,13 +289,13 @@ static bool bin_may_del(struct wsheap_private *private,
 	/* Nor are those of a region that a sweep left alone. */
 	if (private->reported & BIT(MISUSE_HEADER))
 		return false;
-	return block_length(private, block) > WSHEAP_SMALL ||
+	return block_length(private, block) > TILE_SMALL ||
 	       bin_link(private, block);
 }
 
 static void bin_del(struct wsheap_private *private, struct wsheap_block *block)
 {
-	if (block_length(private, block) > WSHEAP_SMALL)
+	if (block_length(private, block) > TILE_SMALL)
 		bin_del_large(private, block);
 	else
 		*bin_link(private, block) = *(void **)(block + 1);
@@ -574,7 +349,7 @@ static void *private_make(struct wsheap_private *private,
 
 	if (private->guard) {
 		if (memchr_inv(p, POISON_FREE, room))
-			private_report(private, MISUSE_WRITTEN, p, caller);
+			wsheap_private_report(private, MISUSE_WRITTEN, p, caller);
 		memset(p, POISON_INUSE, size);
 		debug_fill_behind(private, p, size, room);
 	} else if (want_init_on_free()) {
@@ -590,7 +365,7 @@ static void *private_make(struct wsheap_private *private,
 struct request {
 	size_t size;		/* bytes */
 	size_t extent;		/* the same as a tile */
-	size_t align;		/* WSHEAP_GRAIN at least */
+	size_t align;		/* TILE_ALIGN at least */
 	gfp_t gfp;
 	unsigned long caller;
 };
@@ -604,9 +379,9 @@ static size_t private_pad(const struct wsheap_block *block, size_t length,
 {
 	const char *p = (const char *)(block + 1);
 
-	if (req->align == WSHEAP_GRAIN && !offset_in_page(p) &&
+	if (req->align == TILE_ALIGN && !offset_in_page(p) &&
 	    req->extent < length)
-		return WSHEAP_GRAIN;
+		return TILE_ALIGN;
 	return PTR_ALIGN(p, req->align) - p;
 }
 
@@ -614,7 +389,7 @@ static size_t private_pad(const struct wsheap_block *block, size_t length,
 static void private_give_pad(struct wsheap_private *private,
 			     struct wsheap_block *block, size_t pad)
 {
-	if (pad > WSHEAP_GRAIN)
+	if (pad > TILE_ALIGN)
 		private_give(private, block, pad);
 	else if (pad)
 		block_seal(private, block, BLOCK_LOOSE,
@@ -650,7 +425,7 @@ static void *private_split(struct wsheap_private *private,
 static void *private_cut_small(struct wsheap_private *private,
 			       const struct request *req, bool others)
 {
-	size_t bin = req->extent / WSHEAP_GRAIN, last = bin;
+	size_t bin = req->extent / TILE_ALIGN, last = bin;
 	void *p;
 
 	if (others)
@@ -661,9 +436,9 @@ static void *private_cut_small(struct wsheap_private *private,
 		if (!p)
 			continue;
 		private->small[bin] = *(void **)p;
-		block_wipe(private, block_of(p), bin * WSHEAP_GRAIN);
+		block_wipe(private, block_of(p), bin * TILE_ALIGN);
 		return private_make(private, block_of(p), req->size,
-				    bin * WSHEAP_GRAIN, req->caller);
+				    bin * TILE_ALIGN, req->caller);
 	}
 	return NULL;
 }
@@ -712,12 +487,12 @@ static struct wsheap_block *private_find_large(struct wsheap_private *private,
 					       const struct request *req,
 					       bool split, bool thorough)
 {
-	unsigned int bin = bin_of(max_t(size_t, req->extent, WSHEAP_SMALL));
+	unsigned int bin = bin_of(max_t(size_t, req->extent, TILE_SMALL));
 	unsigned int left = thorough ? UINT_MAX : PRIVATE_TRIED;
 	size_t most = split ? SIZE_MAX : req->extent / PRIVATE_WASTE;
 	struct hlist_node *node;
 
-	for_each_set_bit_from(bin, private->large_map, WSHEAP_LARGE_BINS) {
+	for_each_set_bit_from(bin, private->large_map, LARGE_BINS) {
 		hlist_for_each(node, &private->large[bin]) {
 			if (private_fits(private, block_of(node), most, req)) {
 				bin_del_large(private, block_of(node));
@@ -734,7 +509,7 @@ static struct wsheap_block *private_find_large(struct wsheap_private *private,
 static struct wsheap_block *private_find_small(struct wsheap_private *private,
 					       const struct request *req)
 {
-	size_t bin = req->extent / WSHEAP_GRAIN;
+	size_t bin = req->extent / TILE_ALIGN;
 	void **link, *p;
 
 	for (; bin < ARRAY_SIZE(private->small); bin++) {
@@ -803,7 +578,7 @@ static void *private_cut_area(struct wsheap_private *private,
 			      const struct request *req, bool split,
 			      bool thorough)
 {
-	size_t most = req->extent + req->align - WSHEAP_GRAIN;
+	size_t most = req->extent + req->align - TILE_ALIGN;
 	struct wsheap_block *block = NULL;
 	size_t length;
 
@@ -833,13 +608,13 @@ static void *private_cut_area(struct wsheap_private *private,
 static void *private_cut(struct wsheap_private *private,
 			 const struct request *req, bool thorough)
 {
-	size_t most = req->extent + req->align - WSHEAP_GRAIN;
+	size_t most = req->extent + req->align - TILE_ALIGN;
 	bool split = thorough || private_is_slack(private);
-	bool small = most <= WSHEAP_SMALL;
+	bool small = most <= TILE_SMALL;
 	struct wsheap_block *block;
 	void *p = NULL;
 
-	if (req->align == WSHEAP_GRAIN && small)
+	if (req->align == TILE_ALIGN && small)
 		p = private_cut_small(private, req, split);
 	if (!p && small)
 		p = private_cut_open(private, req);
@@ -909,7 +684,7 @@ static void sweep_flush(struct wsheap_private *private,
 
 	if (!*length)
 		return;
-	if (private->thorough || *length > WSHEAP_SMALL)
+	if (private->thorough || *length > TILE_SMALL)
 		sweep_merge(private, run, *length);
 	for (; block < end; block = next) {
 		next = block_at(block, block_length(private, block));
@@ -921,7 +696,7 @@ static void sweep_flush(struct wsheap_private *private,
 
 static struct wsheap_region *sweep_next(struct rb_node *node)
 {
-	while (node && region_is_alone(region_of(node)))
+	while (node && region_is_dedicated(region_of(node)))
 		node = rb_next(node);
 	return region_of(node);
 }
@@ -936,7 +711,7 @@ static void sweep_begin(struct wsheap_private *private, bool thorough)
 	private->top = NULL;
 	memset(private->small, 0, sizeof(private->small));
 	memset(private->large, 0, sizeof(private->large));
-	bitmap_zero(private->large_map, WSHEAP_LARGE_BINS);
+	bitmap_zero(private->large_map, LARGE_BINS);
 	private->mark = private_live(private);
 	private->cut = 0;
 	private_set_short_paths(private);
@@ -994,8 +769,8 @@ static bool sweep_slice(struct wsheap_private *private,
 		}
 		/* The rest of a damaged region is left alone. */
 		if (state != BLOCK_END)
-			private_report(private, MISUSE_HEADER, block + 1,
-				       _RET_IP_);
+			wsheap_private_report(private, MISUSE_HEADER, block + 1,
+					      _RET_IP_);
 		next = sweep_next(rb_next(&region->node));
 		if (state != BLOCK_END ||
 		    !sweep_drop(private, run, length, drop))
@@ -1071,7 +846,7 @@ static void region_tile(struct wsheap_private *private,
 static bool private_has_room(const struct wsheap_private *private, size_t size,
 			     gfp_t gfp)
 {
-	return backing_size(&private->heap, size, gfp) <=
+	return wsheap_backing_size(&private->heap, size, gfp) <=
 	       private->heap.max_size - private->heap.actual;
 }
 
@@ -1080,7 +855,7 @@ static size_t private_growth(const struct wsheap_private *private, size_t need,
 			     gfp_t gfp)
 {
 	bool blocking = gfpflags_allow_blocking(gfp);
-	size_t most = blocking ? CHUNK_LARGEST : PAGES_LARGEST;
+	size_t most = blocking ? BIT(CHUNK_LARGEST_ORDER) : PAGES_LARGEST;
 	size_t left = private->heap.max_size - private->heap.actual;
 	size_t want = private->shared;
 
@@ -1120,9 +895,10 @@ static int private_grow(struct wsheap_private *private,
 
 	private_leave(private, *irq);
 	if (want > need)
-		chunk = chunk_obtain(heap, want, false, gfp_optional(gfp));
+		chunk = wsheap_chunk_obtain(heap, want, 0,
+					    wsheap_gfp_optional(gfp));
 	if (!chunk)
-		chunk = chunk_obtain(heap, need, false, gfp);
+		chunk = wsheap_chunk_obtain(heap, need, 0, gfp);
 	*irq = private_enter(private);
 	if (!chunk)
 		return -ENOMEM;
@@ -1137,8 +913,8 @@ static int private_grow(struct wsheap_private *private,
 	return 0;
 }
 
-static void *private_alloc_alone(struct wsheap_private *private,
-				 const struct request *req, unsigned long *irq)
+static void *private_alloc_dedicated(struct wsheap_private *private,
+				     const struct request *req, unsigned long *irq)
 	__must_hold(&private->heap.lock)
 {
 	struct wsheap_region *region;
@@ -1149,9 +925,10 @@ static void *private_alloc_alone(struct wsheap_private *private,
 		gfp &= ~__GFP_DIRECT_RECLAIM;
 	private_leave(private, *irq);
 	/* A page at least begins a page. */
-	chunk = chunk_obtain(&private->heap,
-			     max_t(size_t, req->size + private->guard, PAGE_SIZE),
-			     true, gfp);
+	chunk = wsheap_chunk_obtain(&private->heap,
+				    max_t(size_t, req->size + private->guard,
+					  PAGE_SIZE),
+				    sizeof(struct wsheap_region), gfp);
 	*irq = private_enter(private);
 	if (!chunk)
 		return NULL;
@@ -1164,18 +941,18 @@ static void *private_alloc_alone(struct wsheap_private *private,
 }
 
 /* Whether a block is to have memory of its own. */
-static bool private_lies_alone(const struct wsheap_private *private,
-			       const struct request *req)
+static bool private_is_dedicated(const struct wsheap_private *private,
+				 const struct request *req)
 {
 	return !private_is_fixed(private) &&
-	       req->extent + req->align - WSHEAP_GRAIN > PRIVATE_SHARED;
+	       req->extent + req->align - TILE_ALIGN > PRIVATE_SHARED;
 }
 
 /* What is wrong with a request whatever the heap holds. */
 static int private_check(const struct wsheap_private *private,
 			 const struct request *req)
 {
-	int code = wsheap_check(&private->heap, req->size, req->align, req->gfp,
+	int code = wsheap_check_request(&private->heap, req->size, req->align, req->gfp,
 				req->caller);
 
 	if (!code && private_is_fixed(private) &&
@@ -1221,12 +998,12 @@ static void *private_try(struct wsheap_private *private, struct request *req,
 	int code;
 
 	code = private_check(private, req);
-	req->align = max_t(size_t, req->align, WSHEAP_GRAIN);
+	req->align = max_t(size_t, req->align, TILE_ALIGN);
 	req->extent = block_extent(private, req->size);
 
 	irq = private_enter(private);
-	if (!code && private_lies_alone(private, req)) {
-		p = private_alloc_alone(private, req, &irq);
+	if (!code && private_is_dedicated(private, req)) {
+		p = private_alloc_dedicated(private, req, &irq);
 		if (!p)
 			code = -ENOMEM;
 	}
@@ -1258,7 +1035,7 @@ static void *private_try(struct wsheap_private *private, struct request *req,
 		p = private_cut(private, req, true);
 		if (p)
 			code = 0;
-		else if (req->align == WSHEAP_GRAIN && req->extent >
+		else if (req->align == TILE_ALIGN && req->extent >
 			 private->heap.max_size - private->heap.actual)
 			private->refused = min(private->refused, req->extent);
 	}
@@ -1270,7 +1047,7 @@ static void *private_try(struct wsheap_private *private, struct request *req,
 			.limit = private->heap.max_size,
 		};
 	private_leave(private, irq);
-	chunk_release_all(drop, false);
+	wsheap_chunk_release_all(drop, false);
 	return p;
 }
 
@@ -1287,10 +1064,9 @@ static void *private_alloc(struct wsheap_private *private, struct request *req,
 	return p;
 }
 
-static void *wsheap_private_alloc(struct wsheap *heap, size_t size,
-				  size_t align, gfp_t gfp,
-				  struct wsheap_error *err,
-				  unsigned long caller)
+void *wsheap_private_alloc(struct wsheap *heap, size_t size, size_t align,
+			   gfp_t gfp, struct wsheap_error *err,
+			   unsigned long caller)
 {
 	struct request req = {
 		.size = size,
@@ -1303,14 +1079,60 @@ static void *wsheap_private_alloc(struct wsheap *heap, size_t size,
 }
 
 /*
- * The short paths for large blocks: the last one freed of those of its
- * magnitude is taken if it has just the size, and nothing is split or merged.
+ * The short paths. A small block goes to the bin of its length and comes from
+ * there. A large one is taken if the last one freed of its magnitude has just
+ * the length. Nothing is split or merged.
  */
-static __always_inline void *private_take_large(struct wsheap *heap,
+
+#define SMALL_SIZE	(TILE_SMALL - sizeof(struct wsheap_block))
+
+static __always_inline bool __private_trylock(struct wsheap_private *private,
+					      unsigned long *irq)
+{
+	/* On one CPU it is a bug to try a lock that one holds. */
+	return !private_nested(private) &&
+	       __wsheap_trylock(&private->heap, irq);
+}
+
+#define private_trylock(private, irq) \
+	__cond_lock(wsheap, __private_trylock(private, irq))
+
+static __always_inline void *private_take_small(struct wsheap_private *private,
 						size_t size)
 {
-	struct wsheap_private *private = wsheap_private(heap);
-	size_t extent = ALIGN(size + sizeof(struct wsheap_block), WSHEAP_GRAIN);
+	size_t extent = ALIGN(size + sizeof(struct wsheap_block), TILE_ALIGN);
+	void **bin = &private->small[extent / TILE_ALIGN];
+	struct wsheap_block *block;
+	void *p = *bin;
+
+	if (unlikely(!p))
+		return NULL;
+	*bin = *(void **)p;
+	block = block_of(p);
+	block->size = size;
+	block->seal ^= SEAL_FREE;
+	private->heap.left -= size;
+	return p;
+}
+
+/* Frees a block whose seal is that of a small live one. */
+static __always_inline void private_put_small(struct wsheap_private *private,
+					      void *p)
+{
+	struct wsheap_block *block = block_of(p);
+	size_t extent = ALIGN(block->size + sizeof(*block), TILE_ALIGN);
+	void **bin = &private->small[extent / TILE_ALIGN];
+
+	private->heap.left += block->size;
+	block->seal ^= SEAL_FREE;
+	*(void **)p = *bin;
+	*bin = p;
+}
+
+static __always_inline void *private_take_large(struct wsheap_private *private,
+						size_t size)
+{
+	size_t extent = ALIGN(size + sizeof(struct wsheap_block), TILE_ALIGN);
 	struct wsheap_block *block;
 	struct hlist_node *node;
 	unsigned int bin;
@@ -1329,29 +1151,86 @@ static __always_inline void *private_take_large(struct wsheap *heap,
 		__clear_bit(bin, private->large_map);
 	block->seal ^= block_bits(BLOCK_FREE ^ BLOCK_LARGE);
 	block->size = size;
-	heap->left -= size;
+	private->heap.left -= size;
 	return node;
 }
 
-static noinline void *wsheap_private_alloc_large(struct wsheap *heap,
-						 size_t size)
+static __always_inline void private_put_large(struct wsheap_private *private,
+					      void *p)
 {
-	bool locked = !(heap->flags & WSHEAP_NO_SERIALIZE);
+	struct wsheap_block *block = block_of(p);
+	size_t extent = ALIGN(block->size + sizeof(*block), TILE_ALIGN);
+	unsigned int bin = bin_of(extent);
+
+	private->heap.left += block->size;
+	block->size = extent - sizeof(*block);
+	block->seal ^= block_bits(BLOCK_FREE ^ BLOCK_LARGE);
+	hlist_add_head(p, &private->large[bin]);
+	__set_bit(bin, private->large_map);
+}
+
+static noinline void *private_alloc_locked(struct wsheap_private *private,
+					   size_t size)
+{
 	unsigned long irq;
 	void *p;
 
-	if (!locked)
-		__acquire(&heap->lock);
-	else if (!wsheap_trylock(heap, &irq))
+	if (unlikely(!private_trylock(private, &irq)))
 		return NULL;
-	p = private_take_large(heap, size);
-	if (!locked)
-		__release(&heap->lock);
+	if (size <= SMALL_SIZE)
+		p = private_take_small(private, size);
 	else
-		wsheap_trylock_end(heap, irq);
+		p = private_take_large(private, size);
+	wsheap_trylock_end(&private->heap, irq);
 	if (want_init_on_alloc(0) && p)
-		return wsheap_clear_for(p, p, size);
+		return memset(p, 0, size);
 	return p;
+}
+
+/* Returns a block that has just been freed, or NULL if there is none. */
+void *wsheap_private_alloc_short(struct wsheap *heap, size_t size)
+{
+	struct wsheap_private *private = wsheap_private(heap);
+	void *p;
+
+	if (unlikely(!private->short_paths))
+		return NULL;
+	if (!(heap->flags & WSHEAP_NO_SERIALIZE))
+		return private_alloc_locked(private, size);
+	if (likely(size <= SMALL_SIZE))
+		p = private_take_small(private, size);
+	else
+		p = private_take_large(private, size);
+	if (want_init_on_alloc(0) && p)
+		return memset(p, 0, size);
+	return p;
+}
+
+/*
+ * Tells whether the header that a block should have can be read: what lies
+ * before a page may not be there, nor what a careful heap gave back.
+ */
+static __always_inline bool private_may_look(struct wsheap_private *private,
+					     const void *p)
+{
+	return (unsigned long)p & private->look_mask;
+}
+
+/* Frees a block by a short path if that is possible. */
+static __always_inline bool private_free_short(struct wsheap_private *private,
+					       void *p)
+{
+	u32 key = block_key(private->short_key, p);
+
+	if (unlikely(!private_may_look(private, p)))
+		return false;
+	if (likely(block_of(p)->seal == key))
+		private_put_small(private, p);
+	else if (block_of(p)->seal == (key ^ block_bits(BLOCK_LARGE)))
+		private_put_large(private, p);
+	else
+		return false;
+	return true;
 }
 
 /*
@@ -1359,9 +1238,9 @@ static noinline void *wsheap_private_alloc_large(struct wsheap *heap,
  */
 
 /* The tile that an address in a region lies in, or NULL. */
-static struct wsheap_block *region_tile_at(struct wsheap_private *private,
-					   struct wsheap_region *region,
-					   const void *p)
+struct wsheap_block *wsheap_private_tile_at(struct wsheap_private *private,
+					    struct wsheap_region *region,
+					    const void *p)
 {
 	struct wsheap_block *block = region_first(region), *next;
 
@@ -1393,7 +1272,7 @@ static enum misuse private_diagnose(struct wsheap_private *private,
 
 	if ((private->reported & all) == all)
 		return MISUSE_FREED;
-	block = region_tile_at(private, region_find(private, p), block_of(p));
+	block = wsheap_private_tile_at(private, region_find(private, p), block_of(p));
 	if (!block)
 		return MISUSE_HEADER;
 	if ((char *)block == private->open ||
@@ -1404,31 +1283,31 @@ static enum misuse private_diagnose(struct wsheap_private *private,
 
 /*
  * Whether a pointer is that of a live block, and if not, why. Where the block
- * is alone, @alone is its region, else NULL.
+ * is dedicated, @dedicated is its region, else NULL.
  */
-static enum misuse private_find(struct wsheap_private *private, const void *p,
-				struct wsheap_region **alone)
+enum misuse wsheap_private_find(struct wsheap_private *private, const void *p,
+				struct wsheap_region **dedicated)
 {
 	struct wsheap_block *block = block_of(p);
 	struct wsheap_region *region;
 	size_t most;
 	u32 state;
 
-	*alone = NULL;
+	*dedicated = NULL;
 	region = region_find(private, p);
 	if (!region)
 		return MISUSE_FOREIGN;
-	if (region_is_alone(region)) {
+	if (region_is_dedicated(region)) {
 		if (p != region->chunk.mem)
 			return MISUSE_INSIDE;
-		*alone = region;
+		*dedicated = region;
 		if (debug_overrun(private, p, region->chunk.used,
 				  region->chunk.size))
 			return MISUSE_OVERRUN;
 		return MISUSE_NONE;
 	}
 	if (block < region_first(region) || block >= region_end(region) ||
-	    !IS_ALIGNED((unsigned long)p, WSHEAP_GRAIN))
+	    !IS_ALIGNED((unsigned long)p, TILE_ALIGN))
 		return MISUSE_INSIDE;
 	state = block_state(private, block);
 	if (state == BLOCK_FREE || state == BLOCK_LOOSE)
@@ -1448,30 +1327,16 @@ static enum misuse private_find(struct wsheap_private *private, const void *p,
 
 /* The same, reported. Returns whether there is a block to go on with. */
 static bool private_have(struct wsheap_private *private, const void *p,
-			 struct wsheap_region **alone, unsigned long caller)
+			 struct wsheap_region **dedicated, unsigned long caller)
 {
-	enum misuse misuse = private_find(private, p, alone);
+	enum misuse misuse = wsheap_private_find(private, p, dedicated);
 
 	if (misuse == MISUSE_NONE)
 		return true;
 	if (misuse == MISUSE_UNKNOWN)
 		misuse = private_diagnose(private, p);
-	private_report(private, misuse, p, caller);
+	wsheap_private_report(private, misuse, p, caller);
 	return misuse == MISUSE_OVERRUN;
-}
-
-static void wsheap_report_kind(const struct wsheap *heap, unsigned long caller)
-{
-	pr_err("heap %s is a message heap, which has no such call; called from %pS\n",
-	       heap->name, (void *)caller);
-}
-
-static bool wsheap_is_private(const struct wsheap *heap, unsigned long caller)
-{
-	if (likely(heap->flags & WSHEAP_PRIVATE))
-		return true;
-	DO_ONCE_LITE(wsheap_report_kind, heap, caller);
-	return false;
 }
 
 static noinline void private_free(struct wsheap *heap, void *p,
@@ -1479,22 +1344,20 @@ static noinline void private_free(struct wsheap *heap, void *p,
 {
 	struct wsheap_private *private = wsheap_private(heap);
 	struct wsheap_chunk *drop = NULL;
-	struct wsheap_region *alone;
+	struct wsheap_region *dedicated;
 	struct wsheap_block *block;
 	unsigned long irq;
 	size_t extent;
 
-	if (!p || !wsheap_is_private(heap, caller))
-		return;
 	irq = private_enter(private);
-	if (!private_have(private, p, &alone, caller)) {
+	if (!private_have(private, p, &dedicated, caller)) {
 		private_leave(private, irq);
 		return;
 	}
 	private_unsettle(private);
-	if (alone) {
-		heap->left += alone->chunk.used;
-		region_drop(private, alone, &drop);
+	if (dedicated) {
+		heap->left += dedicated->chunk.used;
+		region_drop(private, dedicated, &drop);
 	} else {
 		block = block_of(p);
 		extent = block_span(private, block);
@@ -1507,90 +1370,47 @@ static noinline void private_free(struct wsheap *heap, void *p,
 		private_give(private, block, extent);
 	}
 	private_leave(private, irq);
-	chunk_release_all(drop, false);
+	wsheap_chunk_release_all(drop, false);
 }
 
-static __always_inline void private_put_large(struct wsheap *heap, void *p)
+static noinline void private_free_locked(struct wsheap *heap, void *p,
+					 unsigned long caller)
 {
 	struct wsheap_private *private = wsheap_private(heap);
-	struct wsheap_block *block = block_of(p);
-	size_t extent = ALIGN(block->size + sizeof(*block), WSHEAP_GRAIN);
-	unsigned int bin = bin_of(extent);
-
-	heap->left += block->size;
-	block->size = extent - sizeof(*block);
-	block->seal ^= block_bits(BLOCK_FREE ^ BLOCK_LARGE);
-	hlist_add_head(p, &private->large[bin]);
-	__set_bit(bin, private->large_map);
-}
-
-static noinline void private_free_large(struct wsheap *heap, void *p,
-					unsigned long caller)
-{
-	bool locked = !(heap->flags & WSHEAP_NO_SERIALIZE);
-	const u32 short_paths = WSHEAP_SHORT | WSHEAP_SHORT_LOCKED |
-				WSHEAP_SHORT_CLEAR;
 	unsigned long irq;
-	bool is_large;
+	bool freed;
 
-	if (!(heap->flags & short_paths))
-		return private_free(heap, p, caller);
-	if (!locked)
-		__acquire(&heap->lock);
-	else if (!wsheap_trylock(heap, &irq))
-		return private_free(heap, p, caller);
-	is_large = wsheap_may_look(heap, p) && block_of(p)->seal ==
-		   (wsheap_seal(wsheap_private(heap)->short_key, p) ^
-		    block_bits(BLOCK_LARGE));
-	if (is_large)
-		private_put_large(heap, p);
-	if (!locked)
-		__release(&heap->lock);
-	else
+	if (likely(private_trylock(private, &irq))) {
+		freed = private_free_short(private, p);
 		wsheap_trylock_end(heap, irq);
-	if (!is_large)
-		private_free(heap, p, caller);
-}
-
-/* Apart, so that the short path is laid out for itself. */
-static noinline void private_free_unlocking(struct wsheap *heap, void *p,
-					    unsigned long irq,
-					    unsigned long caller)
-	__releases(&heap->lock)
-{
-	wsheap_trylock_end(heap, irq);
-	private_free_large(heap, p, caller);
+		if (likely(freed))
+			return;
+	}
+	private_free(heap, p, caller);
 }
 
 /**
- * __wsheap_free - give a block back to a private heap by the long path
+ * wsheap_free - free a block of a private heap
  * @heap: the heap.
  * @p: the block; NULL is ignored.
  *
- * What wsheap_free() calls when the short path does not do. Answers to
- * HeapFree.
+ * A block that does not belong to the heap, or is free already, is reported and
+ * left alone. Equivalent of HeapFree().
  *
- * Context: as wsheap_free().
+ * Context: any but NMI; on PREEMPT_RT not in hardirq and not under a raw
+ * spinlock. Never sleeps. A heap with WSHEAP_NO_SERIALIZE has one caller at a
+ * time.
  */
-void __wsheap_free(struct wsheap *heap, void *p)
+void wsheap_free(struct wsheap *heap, void *p)
 {
-	unsigned long irq;
-
-	if (unlikely(!(heap->flags & WSHEAP_SHORT_LOCKED)))
-		return private_free_large(heap, p, _RET_IP_);
-	if (unlikely(!wsheap_trylock(heap, &irq)))
-		return private_free_large(heap, p, _RET_IP_);
-	/* What may be looked at can change as long as there is no lock. */
-	if (unlikely(!wsheap_may_look(heap, p)) ||
-	    unlikely(block_of(p)->seal !=
-		     wsheap_seal(wsheap_private(heap)->short_key, p))) {
-		private_free_unlocking(heap, p, irq, _RET_IP_);
+	if (unlikely(!p) || unlikely(!wsheap_is_private(heap)))
 		return;
-	}
-	wsheap_put_small(heap, p);
-	wsheap_trylock_end(heap, irq);
+	if (!(heap->flags & WSHEAP_NO_SERIALIZE))
+		private_free_locked(heap, p, _RET_IP_);
+	else if (unlikely(!private_free_short(wsheap_private(heap), p)))
+		private_free(heap, p, _RET_IP_);
 }
-EXPORT_SYMBOL_NS_GPL(__wsheap_free, WSHEAP_NS);
+EXPORT_SYMBOL_NS_GPL(wsheap_free, WSHEAP_NS);
 
 /*
  * Resizing.
@@ -1662,8 +1482,8 @@ static void private_absorb(struct wsheap_private *private,
 	}
 }
 
-static bool private_resize_alone(struct wsheap_private *private,
-				 struct wsheap_region *region, size_t size)
+static bool private_resize_dedicated(struct wsheap_private *private,
+				     struct wsheap_region *region, size_t size)
 {
 	struct wsheap_chunk *chunk = &region->chunk;
 
@@ -1699,7 +1519,7 @@ static bool private_resize(struct wsheap_private *private,
 			memset(tail, 0, old - new);
 		debug_fill_free(private, tail, old - new);
 		/* A little one stays with the block, and is there if it grows. */
-		if (old - new > WSHEAP_SMALL) {
+		if (old - new > TILE_SMALL) {
 			private_unsettle(private);
 			private_give(private, tail, old - new);
 		} else {
@@ -1720,23 +1540,23 @@ static int private_resize_block(struct wsheap_private *private, void *p,
 				size_t size, size_t *old, bool may_move,
 				unsigned long caller)
 {
-	struct wsheap_region *alone;
+	struct wsheap_region *dedicated;
 	unsigned long irq;
 	int ret = -EINVAL;
 	size_t has;
 
 	irq = private_enter(private);
-	if (private_have(private, p, &alone, caller)) {
-		*old = alone ? alone->chunk.used : block_of(p)->size;
-		has = alone ? alone->chunk.size :
+	if (private_have(private, p, &dedicated, caller)) {
+		*old = dedicated ? dedicated->chunk.used : block_of(p)->size;
+		has = dedicated ? dedicated->chunk.size :
 			      block_span(private, block_of(p));
 		/* Half of its memory is worth to be given back. */
 		if (may_move && block_extent(private, size) <= has / 2)
 			ret = 0;
-		else if (!alone)
+		else if (!dedicated)
 			ret = private_resize(private, block_of(p), size);
 		else
-			ret = private_resize_alone(private, alone, size);
+			ret = private_resize_dedicated(private, dedicated, size);
 	}
 	private_leave(private, irq);
 	return ret;
@@ -1755,7 +1575,7 @@ static noinline void *private_realloc(struct wsheap *heap, void *p, size_t size,
 	struct wsheap_private *private = wsheap_private(heap);
 	struct request request = {
 		.size = size,
-		.align = WSHEAP_GRAIN,
+		.align = TILE_ALIGN,
 		.gfp = gfp,
 		.caller = caller,
 	}, *req = &request;
@@ -1765,8 +1585,6 @@ static noinline void *private_realloc(struct wsheap *heap, void *p, size_t size,
 	int ret;
 
 	might_alloc(gfp);
-	if (!wsheap_is_private(heap, caller))
-		return NULL;
 	if (!p)
 		return private_alloc(private, req, NULL);
 	ret = private_check(private, req);
@@ -1788,7 +1606,7 @@ static noinline void *private_realloc(struct wsheap *heap, void *p, size_t size,
 	}
 	/* A smaller one that finds no place stays where it is. */
 	if (req->size <= old)
-		req->gfp = gfp_optional(gfp);
+		req->gfp = wsheap_gfp_optional(gfp);
 	req->gfp &= ~__GFP_ZERO;
 	new = private_try(private, req, &failure);
 	if (new) {
@@ -1811,24 +1629,25 @@ static noinline void *private_realloc(struct wsheap *heap, void *p, size_t size,
  * @gfp: see wsheap_alloc_err(). __GFP_ZERO clears what the block grows by.
  *
  * The block may move; the bytes that both sizes have go with it. As krealloc(),
- * but for a size of 0. Answers to HeapReAlloc.
+ * but for a size of 0. Equivalent of HeapReAlloc().
  *
  * Context: as wsheap_alloc_err(); may sleep if @gfp allows blocking.
  * Return: the block, or NULL if it stays as it was.
  */
 void *wsheap_realloc(struct wsheap *heap, void *p, size_t size, gfp_t gfp)
 {
+	struct wsheap_private *private = wsheap_private(heap);
 	void *new;
 
 	wsheap_might_alloc(gfp);
-	/* A small block that grows, into a free one of just the size. */
-	if (likely(heap->flags & WSHEAP_PRIVATE) &&
-	    likely(wsheap_may_look(heap, p)) &&
-	    likely(block_of(p)->seal ==
-		   wsheap_seal(wsheap_private(heap)->short_key, p)) &&
-	    likely(!(gfp & (WSHEAP_GFP_REFUSED | __GFP_ZERO))) &&
+	if (!wsheap_is_private(heap))
+		return NULL;
+	/* A small block that grows moves into a free tile of just the length. */
+	if (private_may_look(private, p) &&
+	    block_of(p)->seal == block_key(private->short_key, p) &&
+	    !(gfp & (WSHEAP_GFP_REFUSED | __GFP_ZERO)) &&
 	    size > block_of(p)->size) {
-		new = __wsheap_alloc_open(heap, size);
+		new = wsheap_private_alloc_short(heap, size);
 		if (likely(new)) {
 			memcpy(new, p, block_of(p)->size);
 			wsheap_free(heap, p);
@@ -1848,7 +1667,7 @@ EXPORT_SYMBOL_NS_GPL(wsheap_realloc, WSHEAP_NS);
  *
  * A block can become smaller at any time. It can become larger if free memory
  * follows it which is not in use for blocks of some small size; what it gave up
- * itself usually is. Answers to HeapReAlloc with HEAP_REALLOC_IN_PLACE_ONLY,
+ * itself usually is. Equivalent of HeapReAlloc() with HEAP_REALLOC_IN_PLACE_ONLY,
  * but raises nothing: that there is no room is an answer.
  *
  * Context: as wsheap_free().
@@ -1859,13 +1678,13 @@ bool wsheap_resize(struct wsheap *heap, void *p, size_t size, gfp_t gfp)
 	struct wsheap_private *private = wsheap_private(heap);
 	struct request req = {
 		.size = size,
-		.align = WSHEAP_GRAIN,
+		.align = TILE_ALIGN,
 		.gfp = gfp,
 		.caller = _RET_IP_,
 	};
 	size_t old = 0;
 
-	if (!wsheap_is_private(heap, _RET_IP_) || !p)
+	if (!wsheap_is_private(heap) || !p)
 		return false;
 	if (private_check(private, &req) ||
 	    private_resize_block(private, p, size, &old, false, _RET_IP_) <= 0)
@@ -1880,7 +1699,7 @@ EXPORT_SYMBOL_NS_GPL(wsheap_resize, WSHEAP_NS);
  * @heap: the heap.
  * @p: the block.
  *
- * Answers to HeapSize.
+ * Equivalent of HeapSize().
  *
  * Context: as wsheap_free().
  * Return: bytes as asked for, exactly; 0 for NULL, and for what is no block of
@@ -1889,15 +1708,15 @@ EXPORT_SYMBOL_NS_GPL(wsheap_resize, WSHEAP_NS);
 size_t wsheap_size(struct wsheap *heap, const void *p)
 {
 	struct wsheap_private *private = wsheap_private(heap);
-	struct wsheap_region *alone;
+	struct wsheap_region *dedicated;
 	unsigned long irq;
 	size_t size = 0;
 
-	if (!p || !wsheap_is_private(heap, _RET_IP_))
+	if (!p || !wsheap_is_private(heap))
 		return 0;
 	irq = private_enter(private);
-	if (private_have(private, p, &alone, _RET_IP_))
-		size = alone ? alone->chunk.used : block_of(p)->size;
+	if (private_have(private, p, &dedicated, _RET_IP_))
+		size = dedicated ? dedicated->chunk.used : block_of(p)->size;
 	private_leave(private, irq);
 	return size;
 }
@@ -1914,7 +1733,7 @@ EXPORT_SYMBOL_NS_GPL(wsheap_size, WSHEAP_NS);
  * Until wsheap_unlock(), other callers spin, and the holder is atomic: with
  * interrupts off, but for PREEMPT_RT. Its own calls for the heap go on, without
  * GFP_KERNEL; so does wsheap_lock() itself, which then has to be undone as
- * often. Answers to HeapLock.
+ * often. Equivalent of HeapLock().
  *
  * Context: as wsheap_free().
  * Return: 0, or -EINVAL for a heap that takes no lock.
@@ -1924,7 +1743,7 @@ int wsheap_lock(struct wsheap *heap)
 	struct wsheap_private *private = wsheap_private(heap);
 	unsigned long irq;
 
-	if (!wsheap_is_private(heap, _RET_IP_) ||
+	if (!wsheap_is_private(heap) ||
 	    heap->flags & WSHEAP_NO_SERIALIZE)
 		return -EINVAL;
 	if (!private_nested(private)) {
@@ -1941,7 +1760,7 @@ EXPORT_SYMBOL_NS_GPL(wsheap_lock, WSHEAP_NS);
 static void wsheap_report_unlock(const struct wsheap *heap,
 				 unsigned long caller)
 {
-	pr_err("heap %s is unlocked by somebody who has not locked it; called from %pS\n",
+	pr_err("heap %s: wsheap_unlock() by a caller that does not hold the lock; called from %pS\n",
 	       heap->name, (void *)caller);
 }
 
@@ -1949,8 +1768,8 @@ static void wsheap_report_unlock(const struct wsheap *heap,
  * wsheap_unlock - let others use a private heap again
  * @heap: the heap.
  *
- * For who called wsheap_lock(); from anybody else it is reported, and does
- * nothing. Answers to HeapUnlock.
+ * Only the context that took the lock may release it. Another one is reported,
+ * and nothing happens. Equivalent of HeapUnlock().
  *
  * Context: where wsheap_lock() was called.
  */
@@ -1958,7 +1777,7 @@ void wsheap_unlock(struct wsheap *heap)
 {
 	struct wsheap_private *private = wsheap_private(heap);
 
-	if (!wsheap_is_private(heap, _RET_IP_))
+	if (!wsheap_is_private(heap))
 		return;
 	if (!private_nested(private)) {
 		DO_ONCE_LITE(wsheap_report_unlock, heap, _RET_IP_);
@@ -1972,307 +1791,6 @@ void wsheap_unlock(struct wsheap *heap)
 }
 EXPORT_SYMBOL_NS_GPL(wsheap_unlock, WSHEAP_NS);
 
-/*
- * Looking inside.
- */
-
-/* Checks a region's tiles, and counts what it has. */
-static bool region_validate(struct wsheap_private *private,
-			    struct wsheap_region *region, size_t *live,
-			    size_t *in_bins)
-{
-	struct wsheap_block *block = region_first(region);
-	struct wsheap_block *end = region_end(region);
-
-	if (region_is_alone(region)) {
-		*live += region->chunk.used;
-		return !debug_overrun(private, region->chunk.mem,
-				      region->chunk.used, region->chunk.size);
-	}
-	while (block != end) {
-		size_t length, room, links = 0;
-		void *p = block + 1;
-
-		if ((char *)block == private->open) {
-			block = (void *)private->open_end;
-			continue;
-		}
-		length = block_length(private, block);
-		room = length - sizeof(*block);
-		if (length > (char *)end - (char *)block)
-			return false;
-		switch (block_state(private, block)) {
-		case BLOCK_WIDE:
-			if (block_at(block, length) >= end ||
-			    block_state(private, block_at(block, length)) !=
-			    BLOCK_LOOSE)
-				return false;
-			fallthrough;
-		case BLOCK_SMALL:
-		case BLOCK_LARGE:
-			if (debug_overrun(private, p, block->size, room))
-				return false;
-			*live += block->size;
-			break;
-		case BLOCK_FREE:
-			*in_bins += 1;
-			links = min(room, sizeof(struct hlist_node));
-			fallthrough;
-		case BLOCK_LOOSE:
-			if (private->guard &&
-			    memchr_inv(p + links, POISON_FREE, room - links))
-				return false;
-			break;
-		default:
-			return false;
-		}
-		block = block_at(block, length);
-	}
-	return block_state(private, end) == BLOCK_END;
-}
-
-/* A tile that a bin has a pointer to. */
-static bool bin_validate(struct wsheap_private *private, const void *p,
-			 size_t length)
-{
-	struct wsheap_region *region = region_find(private, p);
-
-	return region && !region_is_alone(region) &&
-	       IS_ALIGNED((unsigned long)p, WSHEAP_GRAIN) &&
-	       block_of(p) >= region_first(region) &&
-	       block_of(p) < region_end(region) &&
-	       block_state(private, block_of(p)) == BLOCK_FREE &&
-	       (!length || block_length(private, block_of(p)) == length);
-}
-
-static bool private_validate_bins(struct wsheap_private *private, size_t left)
-{
-	struct hlist_node *node;
-	unsigned int i;
-	void *p;
-
-	for (i = 0; i < ARRAY_SIZE(private->small); i++) {
-		for (p = private->small[i]; p; p = *(void **)p)
-			if (!left-- ||
-			    !bin_validate(private, p, i * WSHEAP_GRAIN))
-				return false;
-	}
-	for (i = 0; i < WSHEAP_LARGE_BINS; i++) {
-		hlist_for_each(node, &private->large[i])
-			if (!left-- || !bin_validate(private, node, 0))
-				return false;
-	}
-	return !left;
-}
-
-static bool private_validate(struct wsheap_private *private)
-{
-	size_t live = 0, in_bins = 0;
-	struct rb_node *node;
-
-	for (node = rb_first(&private->regions); node; node = rb_next(node))
-		if (!region_validate(private, region_of(node), &live, &in_bins))
-			return false;
-	if (live != private_live(private))
-		return false;
-	/* Until a sweep has ended, not all that is free is in a bin. */
-	return private->hand || private_validate_bins(private, in_bins);
-}
-
-static bool private_validate_block(struct wsheap_private *private,
-				   const void *p)
-{
-	struct wsheap_region *alone;
-	struct wsheap_block *next;
-
-	if (private_find(private, p, &alone) != MISUSE_NONE)
-		return false;
-	if (alone)
-		return true;
-	/* What follows has a header, too, or is known to have none. */
-	next = block_at(block_of(p), block_span(private, block_of(p)));
-	return (char *)next == private->open ||
-	       block_state(private, next) < BLOCK_STATES;
-}
-
-/**
- * wsheap_validate - tell whether a private heap or a block is sound
- * @heap: the heap.
- * @p: any address, or NULL for the whole heap.
- *
- * Answers to HeapValidate.
- *
- * Context: as wsheap_free(). The whole of a heap costs some instructions for
- * each block, with the heap locked.
- * Return: whether @p is a live block of the heap that was not written beyond,
- * as far as that can be seen; or whether all of the heap is sound. Reports
- * nothing.
- */
-bool wsheap_validate(struct wsheap *heap, const void *p)
-{
-	struct wsheap_private *private = wsheap_private(heap);
-	unsigned long irq;
-	bool sound;
-
-	if (!wsheap_is_private(heap, _RET_IP_))
-		return false;
-	irq = private_enter(private);
-	if (p)
-		sound = private_validate_block(private, p);
-	else
-		sound = private_validate(private);
-	private_leave(private, irq);
-	return sound;
-}
-EXPORT_SYMBOL_NS_GPL(wsheap_validate, WSHEAP_NS);
-
-/* The first region that ends beyond an address. */
-static struct wsheap_region *region_beyond(struct wsheap_private *private,
-					   const void *p)
-{
-	struct rb_node *node = private->regions.rb_node;
-	struct wsheap_region *found = NULL;
-
-	while (node) {
-		struct wsheap_region *region = region_of(node);
-
-		if (p < region->chunk.mem + region->chunk.size) {
-			found = region;
-			node = node->rb_left;
-		} else {
-			node = node->rb_right;
-		}
-	}
-	return found;
-}
-
-static bool walk_is_free(struct wsheap_private *private,
-			 const struct wsheap_block *block)
-{
-	u32 state;
-
-	if ((char *)block == private->open)
-		return true;
-	state = block_state(private, block);
-	return state == BLOCK_FREE || state == BLOCK_LOOSE;
-}
-
-static struct wsheap_block *walk_next(struct wsheap_private *private,
-				      struct wsheap_block *block)
-{
-	if ((char *)block == private->open)
-		return (void *)private->open_end;
-	return block_at(block, block_span(private, block));
-}
-
-/* Fills in what is at a tile; free neighbours are one. */
-static void walk_tile(struct wsheap_private *private,
-		      struct wsheap_region *region, struct wsheap_block *block,
-		      struct wsheap_walk_entry *entry)
-{
-	struct wsheap_block *next = walk_next(private, block);
-	size_t length;
-
-	entry->kind = WSHEAP_WALK_BUSY;
-	entry->address = block + 1;
-	if (walk_is_free(private, block)) {
-		entry->kind = WSHEAP_WALK_FREE;
-		while (next < region_end(region) && walk_is_free(private, next))
-			next = walk_next(private, next);
-	}
-	length = (char *)next - (char *)block;
-	entry->size = entry->kind == WSHEAP_WALK_FREE ?
-		      block_room(private, length) : block->size;
-	entry->overhead = length - entry->size;
-}
-
-/* The first tile behind an entry, or NULL at the region's end. */
-static struct wsheap_block *walk_from(struct wsheap_private *private,
-				      struct wsheap_region *region,
-				      const struct wsheap_walk_entry *entry)
-{
-	struct wsheap_block *block, *end = region_end(region);
-
-	if (entry->kind == WSHEAP_WALK_REGION ||
-	    entry->address < region->chunk.mem)
-		return region_first(region);
-	block = block_of(entry->address);
-	if (block < region_first(region))
-		return region_first(region);
-	/* What was there may have been merged since. */
-	if ((char *)block != private->open &&
-	    block_state(private, block) >= BLOCK_END)
-		block = region_tile_at(private, region, block);
-	if (!block)
-		return NULL;
-	if (!walk_is_free(private, block))
-		return walk_next(private, block);
-	while (block < end && walk_is_free(private, block))
-		block = walk_next(private, block);
-	return block;
-}
-
-static int private_walk(struct wsheap_private *private,
-			struct wsheap_walk_entry *entry)
-{
-	const void *from = entry->kind ? entry->address : NULL;
-	struct wsheap_region *region = region_beyond(private, from);
-	bool inside = entry->kind && region && from >= region->chunk.mem;
-	struct wsheap_block *block;
-
-	if (inside && region_is_alone(region)) {
-		if (entry->kind == WSHEAP_WALK_REGION) {
-			entry->kind = WSHEAP_WALK_BUSY;
-			entry->size = region->chunk.used;
-			entry->overhead = region->chunk.size - entry->size;
-			return 0;
-		}
-	} else if (inside) {
-		block = walk_from(private, region, entry);
-		if (block && block < region_end(region)) {
-			walk_tile(private, region, block, entry);
-			return 0;
-		}
-	}
-	if (inside)
-		region = region_of(rb_next(&region->node));
-	if (!region)
-		return -ENODATA;
-	entry->kind = WSHEAP_WALK_REGION;
-	entry->address = region->chunk.mem;
-	entry->size = region_actual(region);
-	entry->overhead = region_is_alone(region) ?
-			  entry->size - region->chunk.size :
-			  REGION_OVERHEAD;
-	return 0;
-}
-
-/**
- * wsheap_walk - visit a private heap's regions, blocks and free space
- * @heap: the heap.
- * @entry: zeroed before the first call, and for the next as it was left.
- *
- * Goes by address: a region, then what is in it. The heap may change between
- * two calls; who does not want that, holds wsheap_lock(). Answers to HeapWalk.
- *
- * Context: as wsheap_free().
- * Return: 0 with the next @entry, -ENODATA at the end, with @entry as it was.
- */
-int wsheap_walk(struct wsheap *heap, struct wsheap_walk_entry *entry)
-{
-	struct wsheap_private *private = wsheap_private(heap);
-	unsigned long irq;
-	int ret;
-
-	if (!wsheap_is_private(heap, _RET_IP_))
-		return -EINVAL;
-	irq = private_enter(private);
-	ret = private_walk(private, entry);
-	private_leave(private, irq);
-	return ret;
-}
-EXPORT_SYMBOL_NS_GPL(wsheap_walk, WSHEAP_NS);
-
 /* The largest block that could be cut. */
 static size_t private_largest_free(const struct wsheap_private *private)
 {
@@ -2281,13 +1799,13 @@ static size_t private_largest_free(const struct wsheap_private *private)
 	unsigned long bin;
 	unsigned int i;
 
-	bin = find_last_bit(private->large_map, WSHEAP_LARGE_BINS);
-	if (bin < WSHEAP_LARGE_BINS)
+	bin = find_last_bit(private->large_map, LARGE_BINS);
+	if (bin < LARGE_BINS)
 		hlist_for_each(node, &private->large[bin])
 			length = max(length, block_length(private, block_of(node)));
 	for (i = ARRAY_SIZE(private->small) - 1; i; i--)
 		if (private->small[i])
-			length = max_t(size_t, length, i * WSHEAP_GRAIN);
+			length = max_t(size_t, length, i * TILE_ALIGN);
 	if (private->top)
 		length = max(length, block_length(private, private->top));
 	if (!length)
@@ -2301,7 +1819,7 @@ static size_t private_largest_free(const struct wsheap_private *private)
  * wsheap_compact - merge a private heap's free memory and give back what can be
  * @heap: the heap.
  *
- * Answers to HeapCompact.
+ * Equivalent of HeapCompact().
  *
  * Context: as wsheap_free(). Costs some instructions for each block.
  * Return: bytes of the largest block that the heap could give without growing;
@@ -2314,69 +1832,16 @@ size_t wsheap_compact(struct wsheap *heap)
 	unsigned long irq;
 	size_t largest;
 
-	if (!wsheap_is_private(heap, _RET_IP_))
+	if (!wsheap_is_private(heap))
 		return 0;
 	irq = private_enter(private);
 	private_sweep(private, true, GFP_NOWAIT, &irq, &drop);
 	largest = private_largest_free(private);
 	private_leave(private, irq);
-	chunk_release_all(drop, false);
+	wsheap_chunk_release_all(drop, false);
 	return largest;
 }
 EXPORT_SYMBOL_NS_GPL(wsheap_compact, WSHEAP_NS);
-
-/**
- * wsheap_summary - tell what a heap holds
- * @heap: the heap, of either kind.
- * @sum: filled in.
- *
- * Answers to HeapSummary.
- *
- * Context: any. Without wsheap_lock() the figures may be of different moments.
- */
-void wsheap_summary(struct wsheap *heap, struct wsheap_summary *sum)
-{
-	sum->allocated = heap->max_size - READ_ONCE(heap->left);
-	sum->committed = READ_ONCE(heap->actual);
-	sum->reserved = sum->committed;
-	sum->bound = WSHEAP_UNLIMITED;
-	if (heap->flags & WSHEAP_PRIVATE && heap->max_size != WSHEAP_UNLIMITED) {
-		sum->reserved = heap->max_size;
-		sum->bound = heap->max_size;
-	}
-}
-EXPORT_SYMBOL_NS_GPL(wsheap_summary, WSHEAP_NS);
-
-/**
- * wsheap_for_each - visit all live heaps
- * @fn: called for each of them, message heaps included; a non-zero return ends
- *	the visit.
- * @data: handed to @fn.
- *
- * No heap comes or goes meanwhile, so @fn must neither make nor destroy one,
- * nor wait for somebody who does. It runs in atomic context, with interrupts
- * off. Answers to GetProcessHeaps.
- *
- * Context: any but NMI, and not with a heap locked; on PREEMPT_RT not in
- * hardirq and not under a raw spinlock.
- * Return: what @fn returned last, or 0.
- */
-int wsheap_for_each(int (*fn)(struct wsheap *heap, void *data), void *data)
-{
-	struct wsheap *heap;
-	unsigned long irq;
-	int ret = 0;
-
-	spin_lock_irqsave(&wsheap_live_lock, irq);
-	list_for_each_entry(heap, &wsheap_live, live) {
-		ret = fn(heap, data);
-		if (ret)
-			break;
-	}
-	spin_unlock_irqrestore(&wsheap_live_lock, irq);
-	return ret;
-}
-EXPORT_SYMBOL_NS_GPL(wsheap_for_each, WSHEAP_NS);
 
 /**
  * wsheap_set_failure_handler - say what raising a failure means
@@ -2400,7 +1865,7 @@ void wsheap_set_failure_handler(struct wsheap *heap,
 	struct wsheap_private *private = wsheap_private(heap);
 	unsigned long irq;
 
-	if (!wsheap_is_private(heap, _RET_IP_))
+	if (!wsheap_is_private(heap))
 		return;
 	irq = private_enter(private);
 	private->failed = fn;
@@ -2420,7 +1885,7 @@ static void private_begin(struct wsheap_private *private)
 	private->regions = RB_ROOT;
 	memset(private->small, 0, sizeof(private->small));
 	memset(private->large, 0, sizeof(private->large));
-	bitmap_zero(private->large_map, WSHEAP_LARGE_BINS);
+	bitmap_zero(private->large_map, LARGE_BINS);
 	private->open = NULL;
 	private->open_end = NULL;
 	private->top = NULL;
@@ -2437,32 +1902,31 @@ static void private_begin(struct wsheap_private *private)
 	private_set_short_paths(private);
 }
 
-/* Called before anybody knows the heap. */
-static int wsheap_private_start(struct wsheap *heap, size_t initial_size,
-				gfp_t gfp)
+const size_t wsheap_private_object_size = sizeof(struct wsheap_private);
+
+/* Called before anybody else knows the heap. */
+int wsheap_private_setup(struct wsheap *heap, gfp_t gfp)
 {
 	struct wsheap_private *private = wsheap_private(heap);
 	struct wsheap_chunk *chunk;
 
-	chunk = chunk_obtain(heap, initial_size, false, gfp);
+	heap->path = WSHEAP_PATH_PRIVATE;
+	chunk = wsheap_chunk_obtain(heap, heap->trim_size, 0, gfp);
 	if (!chunk)
 		return -ENOMEM;
 	private->initial = container_of(chunk, struct wsheap_region, chunk);
 	private->key = get_random_u32();
-	private->guard = READ_ONCE(wsheap_debug);
+	private->guard = READ_ONCE(wsheap_private_debug);
 	private->careful = private->guard;
-	if (private->guard || want_init_on_free())
-		;	/* no short path */
-	else if (!(heap->flags & WSHEAP_NO_SERIALIZE))
-		heap->flags |= WSHEAP_SHORT_LOCKED;
-	else
-		heap->flags |= want_init_on_alloc(0) ? WSHEAP_SHORT_CLEAR :
-						       WSHEAP_SHORT;
+	private->short_paths = !private->guard && !want_init_on_free();
 	private_begin(private);
 	return 0;
 }
 
-/* All regions but one, for chunk_release_all(). The tree is void afterwards. */
+/*
+ * Returns all regions but one, as a list for wsheap_chunk_release_all(). The tree
+ * is invalid afterwards.
+ */
 static struct wsheap_chunk *private_detach(struct wsheap_private *private,
 					   const struct wsheap_region *keep)
 {
@@ -2473,17 +1937,15 @@ static struct wsheap_chunk *private_detach(struct wsheap_private *private,
 					     node) {
 		if (region == keep)
 			continue;
-		if (is_vmalloc_addr(region->chunk.mem)) {
-			private->heap.flags |= WSHEAP_DEFERRED;
-			private->careful |= !region_is_alone(region);
-		}
+		if (is_vmalloc_addr(region->chunk.mem))
+			private->careful |= !region_is_dedicated(region);
 		region->chunk.next = chunks;
 		chunks = &region->chunk;
 	}
 	return chunks;
 }
 
-static noinline void wsheap_private_reset(struct wsheap *heap)
+void wsheap_private_reset(struct wsheap *heap)
 {
 	struct wsheap_private *private = wsheap_private(heap);
 	u32 key = get_random_u32();
@@ -2499,87 +1961,11 @@ static noinline void wsheap_private_reset(struct wsheap *heap)
 	private->key = key;
 	private_begin(private);
 	private_leave(private, irq);
-	chunk_release_all(chunks, false);
+	wsheap_chunk_release_all(chunks, false);
 }
 
-/* What the heap holds, for chunk_release_all(). */
-static struct wsheap_chunk *wsheap_private_chunks(struct wsheap *heap)
+/* Returns all that a heap holds, as a list for wsheap_chunk_release_all(). */
+struct wsheap_chunk *wsheap_private_chunks(struct wsheap *heap)
 {
 	return private_detach(wsheap_private(heap), NULL);
 }
-
-/**
- * wsheap_create_private_args - make a private heap, and say more about it
- * @options: see wsheap_create_private().
- * @initial_size: see wsheap_create_private().
- * @maximum_size: see wsheap_create_private().
- * @args: name, chunk_gfp, and node with WSHEAP_NODE; or NULL.
- *
- * Answers to HeapCreate.
- *
- * Context: process context; sleeps.
- * Return: as wsheap_create_private(); -EINVAL for bad @args, too.
- */
-struct wsheap *wsheap_create_private_args(unsigned int options,
-					  size_t initial_size,
-					  size_t maximum_size,
-					  const struct wsheap_args *args)
-{
-	static const struct wsheap_args defaults;
-	struct wsheap *heap;
-	const char *name;
-
-	if (!args)
-		args = &defaults;
-	if (options & WSHEAP_CREATE_ENABLE_EXECUTE)
-		return ERR_PTR(-EOPNOTSUPP);
-	if (options & ~WSHEAP_OPTIONS || args->flags & ~WSHEAP_NODE ||
-	    args->initial_size || !wsheap_args_valid(args))
-		return ERR_PTR(-EINVAL);
-	if (maximum_size && initial_size > maximum_size)
-		return ERR_PTR(-EINVAL);
-	if (initial_size > INT_MAX - PAGE_SIZE ||
-	    maximum_size > SIZE_MAX - PAGE_SIZE)
-		return ERR_PTR(-EOVERFLOW);
-	initial_size = PAGE_ALIGN(max_t(size_t, initial_size, 1));
-	maximum_size = maximum_size ? PAGE_ALIGN(maximum_size) :
-				      WSHEAP_UNLIMITED;
-	name = wsheap_copy_name(args);
-	if (!name)
-		return ERR_PTR(-ENOMEM);
-	heap = wsheap_new(maximum_size, initial_size, args, name,
-			  options | WSHEAP_PRIVATE, GFP_KERNEL);
-	if (IS_ERR(heap))
-		kfree_const(name);
-	return heap;
-}
-EXPORT_SYMBOL_NS_GPL(wsheap_create_private_args, WSHEAP_NS);
-
-/**
- * wsheap_create_private - make a private heap
- * @options: WSHEAP_NO_SERIALIZE for one caller at a time, without a lock;
- *	WSHEAP_GENERATE_EXCEPTIONS to have failures raised, see
- *	wsheap_set_failure_handler(); or 0. WSHEAP_CREATE_ENABLE_EXECUTE is
- *	refused: no module can have memory that is both written and executed.
- * @initial_size: bytes that the heap holds from the start, and returns to with
- *	a reset; rounded up to pages, one at least.
- * @maximum_size: bytes that it may hold, its bookkeeping included; rounded up
- *	to pages. 0 for what there is.
- *
- * A heap with a maximum gives blocks up to WSHEAP_FIXED_BLOCK_MAX. One without
- * has blocks above 32 KiB in memory of their own, and gives it back when they
- * are freed. Answers to HeapCreate.
- *
- * Context: process context; sleeps.
- * Return: the heap, to be given to wsheap_destroy(), or an ERR_PTR: -EINVAL
- * for unknown @options or an initial above the maximum size, -EOPNOTSUPP for
- * the option to execute, -EOVERFLOW for an initial size above the largest
- * block or a maximum that cannot be rounded up, -ENOMEM.
- */
-struct wsheap *wsheap_create_private(unsigned int options, size_t initial_size,
-				     size_t maximum_size)
-{
-	return wsheap_create_private_args(options, initial_size, maximum_size,
-					  NULL);
-}
-EXPORT_SYMBOL_NS_GPL(wsheap_create_private, WSHEAP_NS);

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Chunks: memory from the system for heaps, and back to it.
+ *
+ * Small chunks come from kmalloc. Large ones come from vmalloc where the caller
+ * may sleep, because kmalloc would round them up to a power of two of pages.
+ * The header of a chunk is its first bytes. A chunk for one large block has a
+ * separate header instead, so that the memory is exactly what was asked for: a
+ * page stays a page, and is aligned as one.
+ *
+ * vfree() may sleep where a reset may not. Such memory goes to a worker then,
+ * and wsheap_destroy() waits for it.
+ */
+
+#include "internal.h"
+
+#include <linux/llist.h>
+#include <linux/log2.h>
+#include <linux/vmalloc.h>
+#include <linux/workqueue.h>
+
+const struct wsheap_chunk wsheap_no_chunk;
+
+/*
+ * Memory from vmalloc that waits for the worker. The nodes of the list lie in
+ * that memory. The workqueue has a rescuer, because heaps are destroyed on the
+ * way to writing memory out, and that waits for the worker.
+ */
+static struct workqueue_struct *deferred_wq;
+static LLIST_HEAD(deferred);
+
+static void deferred_fn(struct work_struct *work)
+{
+	struct llist_node *node, *next;
+
+	llist_for_each_safe(node, next, llist_del_all(&deferred))
+		vfree(node);
+}
+
+static DECLARE_WORK(deferred_work, deferred_fn);
+
+static void defer_vfree(void *mem)
+{
+	llist_add(mem, &deferred);
+	/* Needed also if the list was not empty: the worker may be past it. */
+	queue_work(deferred_wq, &deferred_work);
+}
+
+/* Waits until all memory handed to the worker so far has gone back. */
+void wsheap_chunk_flush(void)
+{
+	flush_work(&deferred_work);
+}
+
+/* For tests. */
+bool wsheap_chunk_is_flushed(void)
+{
+	return llist_empty(&deferred) && !work_busy(&deferred_work);
+}
+
+int wsheap_chunk_init(void)
+{
+	deferred_wq = alloc_workqueue("wsheap", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	return deferred_wq ? 0 : -ENOMEM;
+}
+
+void wsheap_chunk_exit(void)
+{
+	destroy_workqueue(deferred_wq);
+}
+
+bool wsheap_backing_is_kmalloc(const struct wsheap *heap, size_t size,
+			       gfp_t gfp)
+{
+	if (heap->flags & WSHEAP_CONTIG)
+		return true;
+	/* Slab has no caches in that zone. */
+	if (heap->chunk_gfp & __GFP_DMA32)
+		return false;
+	if (!gfpflags_allow_blocking(gfp))
+		return true;
+	/* Above slab's sizes, kmalloc rounds up to a power of two of pages. */
+	return size <= KMALLOC_MAX_CACHE_SIZE ||
+	       (size <= PAGES_LARGEST && is_power_of_2(size));
+}
+
+/* Returns the number of bytes that the system will hold for @size. */
+size_t wsheap_backing_size(const struct wsheap *heap, size_t size, gfp_t gfp)
+{
+	if (wsheap_backing_is_kmalloc(heap, size, gfp))
+		return kmalloc_size_roundup(size);
+	return PAGE_ALIGN(size);
+}
+
+/*
+ * Combines what a call allows with what the heap wants. No failure is logged,
+ * because the size may come from a remote sender. A chunk outlives the call, so
+ * the heap decides about accounting. With init_on_alloc the memory has to be
+ * zeroed explicitly, because the slab allocator does not zero the objects of
+ * caches that it poisons unless it is asked to.
+ */
+gfp_t wsheap_backing_gfp(const struct wsheap *heap, gfp_t gfp)
+{
+	gfp &= ~(__GFP_ZERO | __GFP_ACCOUNT | __GFP_COMP);
+	gfp |= heap->chunk_gfp | __GFP_NOWARN;
+	if (want_init_on_alloc(0))
+		gfp |= __GFP_ZERO;
+	return gfp;
+}
+
+/* vmalloc_node() takes no gfp, so the pages are allocated here. */
+static void *backing_vmalloc_node(size_t size, gfp_t gfp, int node)
+{
+	unsigned int nr = size >> PAGE_SHIFT;
+	unsigned int i;
+	struct page **pages;
+	unsigned int scope;
+	void *mem = NULL;
+
+	/* As vmalloc() has it: do not try to take more than there is. */
+	if (nr > totalram_pages())
+		return NULL;
+	/* What vmap() allocates itself must be no less careful than @gfp. */
+	scope = memalloc_noio_save();
+	pages = kvmalloc_array(nr, sizeof(*pages), GFP_KERNEL | __GFP_NOWARN);
+	if (!pages)
+		goto out;
+	for (i = 0; i < nr && !fatal_signal_pending(current); i++) {
+		pages[i] = alloc_pages_node_noprof(node, gfp, 0);
+		if (!pages[i])
+			break;
+	}
+	if (i == nr)
+		mem = vmap(pages, nr, VM_MAP | VM_MAP_PUT_PAGES, PAGE_KERNEL);
+	if (!mem) {
+		while (i--)
+			__free_page(pages[i]);
+		kvfree(pages);
+	}
+out:
+	memalloc_noio_restore(scope);
+	return mem;
+}
+
+/* @size comes from wsheap_backing_size(). */
+void *wsheap_backing_alloc(const struct wsheap *heap, size_t size, gfp_t gfp)
+{
+	KUNIT_STATIC_STUB_REDIRECT(wsheap_backing_alloc, heap, size, gfp);
+
+	gfp = wsheap_backing_gfp(heap, gfp);
+	if (wsheap_backing_is_kmalloc(heap, size, gfp)) {
+		if (size > KMALLOC_MAX_SIZE)
+			return NULL;
+		return kmalloc_node_noprof(size, gfp, heap->node);
+	}
+	if (!gfpflags_allow_blocking(gfp))
+		return NULL;
+	/* A refused block is better than a process killed for its size. */
+	if (!(gfp & __GFP_NORETRY))
+		gfp |= __GFP_RETRY_MAYFAIL;
+	if (heap->node != NUMA_NO_NODE)
+		return backing_vmalloc_node(size, gfp, heap->node);
+	return __vmalloc_noprof(size, gfp);
+}
+
+struct wsheap_chunk *wsheap_chunk_alloc_header(const struct wsheap *heap,
+					       size_t size, gfp_t gfp)
+{
+	KUNIT_STATIC_STUB_REDIRECT(wsheap_chunk_alloc_header, heap, size, gfp);
+
+	gfp = wsheap_backing_gfp(heap, gfp) & ~GFP_ZONEMASK;
+	return kmalloc_node_noprof(size, gfp, heap->node);
+}
+
+/*
+ * The one place where heaps obtain memory. Called without the heap's lock. If
+ * @header is not 0, it is the size of a separate header.
+ */
+struct wsheap_chunk *wsheap_chunk_obtain(const struct wsheap *heap, size_t size,
+					 size_t header, gfp_t gfp)
+{
+	struct wsheap_chunk *chunk = NULL;
+	char *mem, *first;
+
+	if (header) {
+		chunk = wsheap_chunk_alloc_header(heap, header, gfp);
+		if (!chunk)
+			return NULL;
+	}
+	size = wsheap_backing_size(heap, size, gfp);
+	mem = wsheap_backing_alloc(heap, size, gfp);
+	if (!mem) {
+		kfree(chunk);
+		return NULL;
+	}
+	first = mem;
+	if (!header) {
+		chunk = (struct wsheap_chunk *)mem;
+		first = PTR_ALIGN(mem + sizeof(*chunk), wsheap_block_align(heap));
+	}
+	chunk->mem = mem;
+	chunk->size = size;
+	chunk->start = first - mem;
+	chunk->used = chunk->start;
+	chunk->zeroed = size;
+	chunk->zeroed2 = size;
+	chunk->zeroed2_end = size;
+	chunk->keeper = false;
+	return chunk;
+}
+
+/* The one place where heaps release memory. Called without the heap's lock. */
+void wsheap_chunk_release_all(struct wsheap_chunk *chunk, bool may_sleep)
+{
+	struct wsheap_chunk *next;
+
+	for (; chunk; chunk = next) {
+		void *mem = chunk->mem;
+
+		next = chunk->next;
+		if (wsheap_chunk_is_separate(chunk))
+			kfree(chunk);
+		if (!is_vmalloc_addr(mem))
+			kfree(mem);
+		else if (may_sleep)
+			vfree(mem);
+		else
+			defer_vfree(mem);
+	}
+}

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the units of wsheap share. A unit calls only those below it:
+ *
+ *	main		loading, unloading
+ *	pool		pools of message heaps
+ *	object		creation, properties and destruction of a heap
+ *	string		copies and formats
+ *	wsheap		message heaps, and the dispatch to private heaps
+ *	private_walk	inspection of private heaps
+ *	private		private heaps
+ *	misuse		reports of a driver's mistakes
+ *	chunk		memory from the system, and back to it
+ */
+#ifndef _WSHEAP_INTERNAL_H
+#define _WSHEAP_INTERNAL_H
+
+#define WSHEAP_IMPLEMENTATION
+#ifndef pr_fmt
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+#endif
+
+#include <linux/dma-mapping.h>
+#include <linux/kernel.h>
+#include <linux/slab.h>
+
+#include "wsheap.h"
+
+/* The first chunk, header included: thousands of heaps may hold just that. */
+#define CHUNK_FIRST_ORDER	9
+/* Chunks grow up to this size. Beyond it, growth is rare enough not to matter. */
+#define CHUNK_LARGEST_ORDER	18
+/* Zeroed at a time with init_on_alloc: enough to be worth a function call. */
+#define ZERO_STRETCH	SZ_8K
+/* The largest page order that the page allocator does not call costly. */
+#define PAGES_LARGEST		SZ_32K
+
+/* Flags and options that a creator may set. */
+#define WSHEAP_FLAGS	(WSHEAP_SERIALIZE | WSHEAP_NODE | WSHEAP_CONTIG | \
+			 WSHEAP_ADAPTIVE)
+#define WSHEAP_OPTIONS	(WSHEAP_NO_SERIALIZE | WSHEAP_GENERATE_EXCEPTIONS)
+/* Set by a pool: the heap belongs to it, and the heap's name is the pool's. */
+#define WSHEAP_POOLED	BIT(15)
+
+/**
+ * enum wsheap_path - how the blocks of a heap are allocated
+ * @WSHEAP_PATH_SHORT: inline from the cursor.
+ * @WSHEAP_PATH_LOCKED: from the current chunk, with the heap's lock held.
+ * @WSHEAP_PATH_LONG: always by the long path. For contiguous heaps, if blocks
+ *	are rounded to more than WSHEAP_MIN_ALIGN.
+ * @WSHEAP_PATH_PRIVATE: by private.c.
+ */
+enum wsheap_path {
+	WSHEAP_PATH_SHORT,
+	WSHEAP_PATH_LOCKED,
+	WSHEAP_PATH_LONG,
+	WSHEAP_PATH_PRIVATE,
+};
+
+/*
+ * The state of a heap: what its current message did so far, or what its last
+ * message left to be done.
+ */
+/* The heap obtained memory since its last reset. */
+#define WSHEAP_STATE_GREW	BIT(0)
+/* The next message that needs it gets one chunk instead of all free ones. */
+#define WSHEAP_STATE_COALESCE	BIT(1)
+/*
+ * All blocks lie in the chunk that was current after the last reset, and no
+ * chunk came or went since. Another reset only has to take the cursor back.
+ */
+#define WSHEAP_STATE_FIRST_ONLY	BIT(2)
+
+/**
+ * struct wsheap_chunk - memory from the system, and its header
+ * @next: the next chunk on the heap's list.
+ * @mem: the memory. It begins with this header, unless that is separate.
+ * @size: bytes at @mem, as the system rounds them.
+ * @used: offset at which the next block may begin. For the current chunk of a
+ *	heap that has a cursor, the cursor is right instead.
+ * @zeroed: end of the zeroed bytes behind @used; @size where nothing has to be
+ *	zeroed.
+ * @zeroed2: start of a second zeroed part, behind dirty bytes, or @size.
+ * @zeroed2_end: end of that part.
+ * @start: offset of the first block.
+ * @keeper: the chunk for the initial size, which the heap never releases.
+ */
+struct wsheap_chunk {
+	struct wsheap_chunk *next;
+	void *mem;
+	u32 size;
+	u32 used;
+	u32 zeroed;
+	u32 zeroed2;
+	u32 zeroed2_end;
+	u16 start;
+	bool keeper;
+} __aligned(WSHEAP_MIN_ALIGN);
+
+/*
+ * Sentinel: an empty chunk, so that no caller tests for NULL. Nothing fits it,
+ * so nothing is written to it.
+ */
+extern const struct wsheap_chunk wsheap_no_chunk;
+#define NO_CHUNK	((struct wsheap_chunk *)&wsheap_no_chunk)
+
+static inline bool wsheap_chunk_is_separate(const struct wsheap_chunk *chunk)
+{
+	return chunk->mem != chunk;
+}
+
+/* Returns the number of bytes that the heap holds for this chunk. */
+static inline size_t wsheap_chunk_actual(const struct wsheap_chunk *chunk)
+{
+	size_t actual = chunk->size;
+
+	if (wsheap_chunk_is_separate(chunk))
+		actual += kmalloc_size_roundup(sizeof(*chunk));
+	return actual;
+}
+
+/* What the start and the length of a block are rounded up to. */
+static inline size_t wsheap_block_align(const struct wsheap *heap)
+{
+	if (heap->flags & WSHEAP_CONTIG)
+		return max_t(size_t, dma_get_cache_alignment(),
+			     WSHEAP_MIN_ALIGN);
+	return WSHEAP_MIN_ALIGN;
+}
+
+static inline size_t wsheap_largest_block(u32 flags)
+{
+	return flags & WSHEAP_CONTIG ? KMALLOC_MAX_SIZE : INT_MAX;
+}
+
+/* For memory that a call can do without: nothing else must suffer for it. */
+static inline gfp_t wsheap_gfp_optional(gfp_t gfp)
+{
+	gfp &= ~(__GFP_HIGH | __GFP_MEMALLOC | __GFP_RETRY_MAYFAIL);
+	return gfp | __GFP_NORETRY | __GFP_NOMEMALLOC;
+}
+
+/*
+ * spin_lock_irqsave() is two function calls. The short paths try the same lock
+ * inline where that is possible, and take the long path if it is contended.
+ */
+#if defined(CONFIG_SMP) && !defined(CONFIG_PREEMPT_RT) && \
+	!defined(CONFIG_DEBUG_SPINLOCK)
+static __always_inline bool __wsheap_trylock(struct wsheap *heap,
+					     unsigned long *irq)
+{
+	local_irq_save(*irq);
+	if (likely(do_raw_spin_trylock(spinlock_check(&heap->lock))))
+		return true;
+	local_irq_restore(*irq);
+	return false;
+}
+
+static __always_inline void wsheap_trylock_end(struct wsheap *heap,
+					       unsigned long irq)
+	__releases(&heap->lock)
+{
+	do_raw_spin_unlock(spinlock_check(&heap->lock));
+	local_irq_restore(irq);
+}
+#else
+static __always_inline bool __wsheap_trylock(struct wsheap *heap,
+					     unsigned long *irq)
+{
+	return spin_trylock_irqsave(&heap->lock, *irq);
+}
+
+static __always_inline void wsheap_trylock_end(struct wsheap *heap,
+					       unsigned long irq)
+	__releases(&heap->lock)
+{
+	spin_unlock_irqrestore(&heap->lock, irq);
+}
+#endif
+
+#define wsheap_trylock(heap, irq) \
+	__cond_lock(wsheap, __wsheap_trylock(heap, irq))
+
+/* chunk.c */
+size_t wsheap_backing_size(const struct wsheap *heap, size_t size, gfp_t gfp);
+bool wsheap_backing_is_kmalloc(const struct wsheap *heap, size_t size,
+			       gfp_t gfp);
+gfp_t wsheap_backing_gfp(const struct wsheap *heap, gfp_t gfp);
+void *wsheap_backing_alloc(const struct wsheap *heap, size_t size, gfp_t gfp);
+struct wsheap_chunk *wsheap_chunk_alloc_header(const struct wsheap *heap,
+					       size_t size, gfp_t gfp);
+struct wsheap_chunk *wsheap_chunk_obtain(const struct wsheap *heap, size_t size,
+					 size_t header, gfp_t gfp);
+void wsheap_chunk_release_all(struct wsheap_chunk *chunk, bool may_sleep);
+void wsheap_chunk_flush(void);
+bool wsheap_chunk_is_flushed(void);
+int wsheap_chunk_init(void);
+void wsheap_chunk_exit(void);
+
+/* misuse.c */
+int wsheap_check_request(const struct wsheap *heap, size_t size, size_t align,
+			 gfp_t gfp, unsigned long caller);
+void wsheap_report_kind(const struct wsheap *heap, const char *function,
+			unsigned long caller);
+
+static __always_inline bool wsheap_check_private(const struct wsheap *heap,
+						 const char *function,
+						 unsigned long caller)
+{
+	if (likely(heap->path == WSHEAP_PATH_PRIVATE))
+		return true;
+	wsheap_report_kind(heap, function, caller);
+	return false;
+}
+
+/* For functions that drivers call: reports a call on a message heap. */
+#define wsheap_is_private(heap) wsheap_check_private(heap, __func__, _RET_IP_)
+
+/* private.c */
+extern const size_t wsheap_private_object_size;
+int wsheap_private_setup(struct wsheap *heap, gfp_t gfp);
+void *wsheap_private_alloc(struct wsheap *heap, size_t size, size_t align,
+			   gfp_t gfp, struct wsheap_error *err,
+			   unsigned long caller);
+void *wsheap_private_alloc_short(struct wsheap *heap, size_t size);
+void wsheap_private_reset(struct wsheap *heap);
+struct wsheap_chunk *wsheap_private_chunks(struct wsheap *heap);
+
+/* wsheap.c */
+int wsheap_message_setup(struct wsheap *heap, size_t initial_size, gfp_t gfp);
+struct wsheap_chunk *wsheap_message_chunks(struct wsheap *heap);
+void *wsheap_alloc_long(struct wsheap *heap, size_t size, size_t align,
+			gfp_t gfp, struct wsheap_error *err,
+			unsigned long caller);
+
+/* object.c */
+bool wsheap_args_valid(const struct wsheap_args *args);
+const char *wsheap_copy_name(const struct wsheap_args *args);
+struct wsheap *wsheap_object_alloc(const struct wsheap_args *args, size_t size,
+				   gfp_t gfp);
+struct wsheap *wsheap_object_create_pooled(size_t max_size, size_t trim_size,
+					   const struct wsheap_args *args,
+					   gfp_t gfp);
+void wsheap_object_release(struct wsheap *heap, bool may_sleep);
+void wsheap_object_report_all(void);
+
+/* pool.c */
+int wsheap_pool_init(void);
+void wsheap_pool_exit(void);
+
+#endif /* _WSHEAP_INTERNAL_H */

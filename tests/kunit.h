@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the KUnit tests share. They are linked into wsheap.ko, so that a test can
+ * look at chunks and make each way of obtaining memory fail. Nothing is exported
+ * for their sake.
+ */
+#ifndef _WSHEAP_TEST_KUNIT_H
+#define _WSHEAP_TEST_KUNIT_H
+
+#include <kunit/test.h>
+#include <linux/prandom.h>
+#include <linux/vmalloc.h>
+
+#include "../internal.h"
+
+#define SEED		0x77736865
+
+static inline size_t prop(const struct wsheap *heap, enum wsheap_property_id id)
+{
+	size_t value = 0x5a5a;
+
+	if (wsheap_get_property(heap, id, &value, sizeof(value)))
+		return SIZE_MAX;
+	return value;
+}
+
+#define max_size_of(heap)	prop(heap, WSHEAP_PROPERTY_MAX_SIZE)
+#define trim_size_of(heap)	prop(heap, WSHEAP_PROPERTY_TRIM_SIZE)
+#define requested_of(heap)	prop(heap, WSHEAP_PROPERTY_REQUESTED_SIZE)
+#define actual_of(heap)		prop(heap, WSHEAP_PROPERTY_ACTUAL_SIZE)
+
+static inline int count_one(struct wsheap *heap, void *data)
+{
+	++*(unsigned int *)data;
+	return 0;
+}
+
+static inline unsigned int count_live(void)
+{
+	unsigned int n = 0;
+
+	wsheap_for_each(count_one, &n);
+	return n;
+}
+
+static inline unsigned int count_chunks(const struct wsheap *heap)
+{
+	const struct wsheap_chunk *chunk;
+	unsigned int n = 0;
+
+	for (chunk = heap->used; chunk; chunk = chunk->next)
+		n++;
+	for (chunk = heap->free_chunks; chunk; chunk = chunk->next)
+		n++;
+	return n;
+}
+
+/* What must hold of every heap between calls. */
+static inline void check_heap(struct kunit *test, struct wsheap *heap)
+{
+	bool cur = heap->cur == NO_CHUNK;
+	bool alt = heap->alt == NO_CHUNK;
+	const struct wsheap_chunk *chunk;
+	size_t actual = 0;
+
+	for (chunk = heap->used; chunk; chunk = chunk->next) {
+		u32 used = chunk->used;
+
+		if (chunk == heap->cur && heap->cursor)
+			used = heap->cursor - (char *)chunk->mem;
+		KUNIT_ASSERT_GE(test, used, chunk->start);
+		KUNIT_ASSERT_LE(test, used, chunk->zeroed);
+		KUNIT_ASSERT_LE(test, chunk->zeroed, chunk->zeroed2);
+		KUNIT_ASSERT_LE(test, chunk->zeroed2, chunk->zeroed2_end);
+		KUNIT_ASSERT_LE(test, chunk->zeroed2_end, chunk->size);
+		actual += wsheap_chunk_actual(chunk);
+		cur |= chunk == heap->cur;
+		alt |= chunk == heap->alt;
+	}
+	for (chunk = heap->free_chunks; chunk; chunk = chunk->next) {
+		KUNIT_ASSERT_EQ(test, chunk->used, chunk->start);
+		actual += wsheap_chunk_actual(chunk);
+	}
+	KUNIT_ASSERT_EQ(test, actual, actual_of(heap));
+	KUNIT_ASSERT_LE(test, requested_of(heap), heap->max_size);
+	KUNIT_ASSERT_TRUE(test, cur);
+	KUNIT_ASSERT_TRUE(test, alt);
+	if (heap->alt != NO_CHUNK)
+		KUNIT_ASSERT_PTR_NE(test, heap->alt, heap->cur);
+	KUNIT_ASSERT_EQ(test, wsheap_no_chunk.used, 0);
+	if (heap->state & WSHEAP_STATE_FIRST_ONLY) {
+		KUNIT_ASSERT_PTR_EQ(test, heap->used, heap->cur);
+		KUNIT_ASSERT_NULL(test, heap->used->next);
+	}
+	if (heap->path != WSHEAP_PATH_SHORT || heap->cur == NO_CHUNK) {
+		KUNIT_ASSERT_NULL(test, heap->cursor);
+		KUNIT_ASSERT_NULL(test, heap->limit);
+	}
+}
+
+static inline struct wsheap *test_heap_args(struct kunit *test, size_t max_size,
+					    size_t trim_size,
+					    const struct wsheap_args *args)
+{
+	struct wsheap *heap = wsheap_create(max_size, trim_size, args);
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, heap);
+	return heap;
+}
+
+static inline struct wsheap *test_heap(struct kunit *test, size_t max_size,
+				       size_t trim_size)
+{
+	return test_heap_args(test, max_size, trim_size, NULL);
+}
+
+static inline void destroy_checked(struct kunit *test, struct wsheap *heap)
+{
+	check_heap(test, heap);
+	wsheap_destroy(heap);
+}
+
+/* A size up to @largest, small ones as likely as large ones. */
+static inline size_t random_size(struct rnd_state *rnd, size_t largest)
+{
+	unsigned int bits = prandom_u32_state(rnd) % (ilog2(largest) + 1);
+
+	return 1 + (prandom_u32_state(rnd) & ((1u << bits) - 1)) % largest;
+}
+
+/* Counts what the heap takes from the system. */
+static unsigned int obtained __maybe_unused;
+
+static inline void *count_backing(const struct wsheap *heap, size_t size, gfp_t gfp)
+{
+	obtained++;
+	if (wsheap_backing_is_kmalloc(heap, size, gfp))
+		return kmalloc(size, (gfp & ~__GFP_ZERO) | __GFP_NOWARN);
+	return vmalloc(size);
+}
+
+static inline void take_blocks(struct kunit *test, struct wsheap *heap, int n,
+			       size_t size)
+{
+	while (n--)
+		KUNIT_ASSERT_NOT_NULL(test, wsheap_alloc(heap, size, GFP_KERNEL));
+	check_heap(test, heap);
+}
+
+static int fail_at, calls;
+
+/*
+ * Objects come from caches of the test's own: the kernel's log says so when
+ * one of these is destroyed with an object left, and that fails the run.
+ */
+static struct kmem_cache *header_cache, *backing_cache;
+#define BACKING_OBJECT	SZ_512K
+
+static inline bool fails_now(void)
+{
+	return ++calls == fail_at;
+}
+
+static inline void *failing_backing(const struct wsheap *heap, size_t size, gfp_t gfp)
+{
+	if (fails_now() || size > BACKING_OBJECT)
+		return NULL;
+	return kmem_cache_alloc(backing_cache, gfp & ~__GFP_ZERO);
+}
+
+static inline struct wsheap_chunk *failing_header(const struct wsheap *heap,
+						  size_t size, gfp_t gfp)
+{
+	return fails_now() ? NULL : kmem_cache_alloc(header_cache, gfp);
+}
+
+static inline struct wsheap *failing_object(const struct wsheap_args *args, size_t size,
+					    gfp_t gfp)
+{
+	return fails_now() ? NULL : kzalloc(size, gfp);
+}
+
+static inline const char *failing_name(const struct wsheap_args *args)
+{
+	return fails_now() ? NULL : kstrdup_const("x", GFP_KERNEL);
+}
+
+static inline void create_caches(struct kunit *test)
+{
+	header_cache = kmem_cache_create("wsheap-test-header",
+					 sizeof(struct wsheap_chunk), 8, 0, NULL);
+	backing_cache = kmem_cache_create("wsheap-test-backing", BACKING_OBJECT,
+					  PAGE_SIZE, 0, NULL);
+	KUNIT_ASSERT_NOT_NULL(test, header_cache);
+	KUNIT_ASSERT_NOT_NULL(test, backing_cache);
+}
+
+static inline void destroy_caches(void)
+{
+	kmem_cache_destroy(header_cache);
+	kmem_cache_destroy(backing_cache);
+}
+
+static inline void *no_backing(const struct wsheap *heap, size_t size, gfp_t gfp)
+{
+	return NULL;
+}
+
+static inline struct wsheap *no_object(const struct wsheap_args *args, size_t size,
+				       gfp_t gfp)
+{
+	return NULL;
+}
+
+#endif /* _WSHEAP_TEST_KUNIT_H */
