@@ -66,10 +66,10 @@ enum wsheap_path {
 /* The next message that needs it gets one chunk instead of all free ones. */
 #define WSHEAP_STATE_COALESCE	BIT(1)
 /*
- * All blocks lie in the chunk that was current after the last reset, and no
- * chunk came or went since. Another reset only has to take the cursor back.
+ * A reset only has to take the cursor back. Set by a reset where that is likely
+ * to be so for the next one, and cleared when the message leaves its first chunk.
  */
-#define WSHEAP_STATE_FIRST_ONLY	BIT(2)
+#define WSHEAP_STATE_REWIND	BIT(2)
 
 /**
  * struct wsheap_chunk - memory from the system, and its header

@@ -1193,10 +1193,9 @@ void *wsheap_private_alloc_short(struct wsheap *heap, size_t size)
 	struct wsheap_private *private = wsheap_private(heap);
 	void *p;
 
-	if (unlikely(!private->short_paths))
-		return NULL;
-	if (!(heap->flags & WSHEAP_NO_SERIALIZE))
-		return private_alloc_locked(private, size);
+	if (private->short_path != PRIVATE_SHORT_PLAIN)
+		return private->short_path == PRIVATE_SHORT_LOCKED ?
+		       private_alloc_locked(private, size) : NULL;
 	if (likely(size <= SMALL_SIZE))
 		p = private_take_small(private, size);
 	else
@@ -1386,7 +1385,8 @@ static noinline void private_free_locked(struct wsheap *heap, void *p,
 		if (likely(freed))
 			return;
 	}
-	private_free(heap, p, caller);
+	if (p)
+		private_free(heap, p, caller);
 }
 
 /**
@@ -1403,12 +1403,13 @@ static noinline void private_free_locked(struct wsheap *heap, void *p,
  */
 void wsheap_free(struct wsheap *heap, void *p)
 {
-	if (unlikely(!p) || unlikely(!wsheap_is_private(heap)))
-		return;
-	if (!(heap->flags & WSHEAP_NO_SERIALIZE))
+	/* Only private heaps have that option. */
+	if (heap->flags & WSHEAP_NO_SERIALIZE) {
+		if (unlikely(!private_free_short(wsheap_private(heap), p)) && p)
+			private_free(heap, p, _RET_IP_);
+	} else if (wsheap_is_private(heap)) {
 		private_free_locked(heap, p, _RET_IP_);
-	else if (unlikely(!private_free_short(wsheap_private(heap), p)))
-		private_free(heap, p, _RET_IP_);
+	}
 }
 EXPORT_SYMBOL_NS_GPL(wsheap_free, WSHEAP_NS);
 
@@ -1918,7 +1919,12 @@ int wsheap_private_setup(struct wsheap *heap, gfp_t gfp)
 	private->key = get_random_u32();
 	private->guard = READ_ONCE(wsheap_private_debug);
 	private->careful = private->guard;
-	private->short_paths = !private->guard && !want_init_on_free();
+	if (private->guard || want_init_on_free())
+		private->short_path = PRIVATE_SHORT_NONE;
+	else if (heap->flags & WSHEAP_NO_SERIALIZE)
+		private->short_path = PRIVATE_SHORT_PLAIN;
+	else
+		private->short_path = PRIVATE_SHORT_LOCKED;
 	private_begin(private);
 	return 0;
 }

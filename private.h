@@ -54,6 +54,13 @@ enum misuse {
 	MISUSE_UNKNOWN,
 };
 
+/* Whether there are short paths to allocate and free blocks. */
+enum private_short {
+	PRIVATE_SHORT_NONE,		/* The bytes of a block have to be looked at. */
+	PRIVATE_SHORT_PLAIN,
+	PRIVATE_SHORT_LOCKED,		/* With the heap's lock held. */
+};
+
 struct wsheap_private {
 	struct wsheap heap;
 
@@ -67,7 +74,7 @@ struct wsheap_private {
 	u32 look_mask;			/* see private_may_look() */
 	u32 guard;			/* bytes to check behind each block */
 	u32 reported;			/* which kinds of misuse */
-	bool short_paths;		/* fixed at creation */
+	u8 short_path;			/* enum private_short; never changes */
 	bool careful;			/* the tree is asked before a header is read */
 	bool thorough;			/* the sweep merges all, and gives back */
 	bool freed;			/* something, since it began */

@@ -180,7 +180,7 @@ static bool chunk_cut(struct wsheap *heap, struct wsheap_chunk *chunk,
  * room.
  */
 
-static unsigned long wsheap_enter(struct wsheap *heap)
+static __always_inline unsigned long wsheap_enter(struct wsheap *heap)
 	__acquires(&heap->lock)
 {
 	unsigned long irq = 0;
@@ -207,7 +207,7 @@ static __always_inline void wsheap_set_cursor(struct wsheap *heap,
 		      min_t(size_t, cur->zeroed - used, heap->left);
 }
 
-static void wsheap_leave(struct wsheap *heap, unsigned long irq)
+static __always_inline void wsheap_leave(struct wsheap *heap, unsigned long irq)
 	__releases(&heap->lock)
 {
 	if (heap->cur != NO_CHUNK && heap->path == WSHEAP_PATH_SHORT) {
@@ -225,7 +225,7 @@ static void wsheap_leave(struct wsheap *heap, unsigned long irq)
 /* Memory is counted from here on. */
 static void wsheap_add_chunk(struct wsheap *heap, struct wsheap_chunk *chunk)
 {
-	heap->state &= ~WSHEAP_STATE_FIRST_ONLY;
+	heap->state &= ~WSHEAP_STATE_REWIND;
 	chunk->next = heap->free_chunks;
 	heap->free_chunks = chunk;
 	heap->actual += wsheap_chunk_actual(chunk);
@@ -299,7 +299,7 @@ static bool wsheap_cut(struct wsheap *heap, struct block *block)
 {
 	if (chunk_cut(heap, heap->cur, block))
 		return true;
-	heap->state &= ~WSHEAP_STATE_FIRST_ONLY;
+	heap->state &= ~WSHEAP_STATE_REWIND;
 	if (heap->state & WSHEAP_STATE_COALESCE)
 		return false;
 	if (!chunk_cut(heap, heap->alt, block))
@@ -794,7 +794,7 @@ static void wsheap_begin_message(struct wsheap *heap,
 	heap->left = heap->max_size;
 	heap->slack = 0;
 	heap->next_order = CHUNK_FIRST_ORDER;
-	heap->state &= ~(WSHEAP_STATE_GREW | WSHEAP_STATE_FIRST_ONLY);
+	heap->state &= ~(WSHEAP_STATE_GREW | WSHEAP_STATE_REWIND);
 
 	/* One chunk for the peak must be there before the excess goes. */
 	if (heap->actual > kept->unused_limit) {
@@ -806,33 +806,33 @@ static void wsheap_begin_message(struct wsheap *heap,
 }
 
 /*
- * The reset of a message that used the first chunk alone, up to @end. The last
+ * The reset of a message that used its first chunk alone, up to @end. The last
  * reset left everything else as this one would. The caller takes the cursor, or
  * @used, back.
  */
 static __always_inline void wsheap_rewind(struct wsheap *heap,
-					  struct wsheap_chunk *chunk, u32 end)
+					  struct wsheap_chunk *chunk, char *end)
 {
 	if (want_init_on_alloc(0))
-		chunk_mark_dirty(chunk, end);
+		chunk_mark_dirty(chunk, end - (char *)chunk->mem);
 	heap->left = heap->max_size;
 	heap->slack = 0;
 }
 
 /*
- * Tells whether to rewind: not where bytes have to be zeroed, nor if an adaptive
- * heap holds more than such a message calls for.
+ * Tells whether that will do: not where bytes have to be zeroed, nor if an
+ * adaptive heap holds more than such a message calls for.
  */
-static bool wsheap_may_rewind(struct wsheap *heap, struct wsheap_chunk *chunk,
-			      u32 end)
+static bool wsheap_may_rewind(struct wsheap *heap, struct wsheap_chunk *chunk)
 {
 	size_t size;
 
-	if (!(heap->state & WSHEAP_STATE_FIRST_ONLY) || want_init_on_free())
+	if (!heap->used || heap->used->next || want_init_on_free() ||
+	    heap->state & WSHEAP_STATE_GREW)
 		return false;
 	if (!(heap->flags & WSHEAP_ADAPTIVE))
 		return true;
-	size = end - chunk->start + heap->slack;
+	size = chunk->used - chunk->start + heap->slack;
 	heap->peak = max_t(size_t, heap->peak, size);
 	return heap->actual <=
 	       wsheap_adaptive_limit(size, wsheap_keeper_actual(heap));
@@ -840,7 +840,7 @@ static bool wsheap_may_rewind(struct wsheap *heap, struct wsheap_chunk *chunk,
 
 static noinline void wsheap_reset_long(struct wsheap *heap)
 {
-	struct wsheap_chunk *removed = NULL, *cur;
+	struct wsheap_chunk *removed, *cur;
 	struct retention keep;
 	unsigned long irq;
 
@@ -848,16 +848,17 @@ static noinline void wsheap_reset_long(struct wsheap *heap)
 		return wsheap_private_reset(heap);
 	irq = wsheap_enter(heap);
 	cur = heap->cur;
-	if (wsheap_may_rewind(heap, cur, cur->used)) {
-		wsheap_rewind(heap, cur, cur->used);
+	if (wsheap_may_rewind(heap, cur)) {
+		wsheap_rewind(heap, cur, cur->mem + cur->used);
 		cur->used = cur->start;
-	} else {
-		wsheap_decide_retention(heap, &keep);
-		removed = wsheap_trim(heap, &keep);
-		wsheap_begin_message(heap, &keep);
-		if (heap->cur != NO_CHUNK)
-			heap->state |= WSHEAP_STATE_FIRST_ONLY;
+		return wsheap_leave(heap, irq);
 	}
+	wsheap_decide_retention(heap, &keep);
+	removed = wsheap_trim(heap, &keep);
+	wsheap_begin_message(heap, &keep);
+	if (heap->cur != NO_CHUNK && heap->path == WSHEAP_PATH_SHORT &&
+	    !(heap->flags & WSHEAP_ADAPTIVE) && !want_init_on_free())
+		heap->state |= WSHEAP_STATE_REWIND;
 	wsheap_leave(heap, irq);
 	wsheap_chunk_release_all(removed, false);
 }
@@ -882,12 +883,10 @@ void wsheap_reset(struct wsheap *heap)
 
 	if (unlikely(!heap))
 		return;
-	if (unlikely(!(heap->state & WSHEAP_STATE_FIRST_ONLY)) ||
-	    unlikely(heap->path != WSHEAP_PATH_SHORT) ||
-	    unlikely(heap->flags & WSHEAP_ADAPTIVE) || want_init_on_free())
+	if (unlikely(!(heap->state & WSHEAP_STATE_REWIND)))
 		return wsheap_reset_long(heap);
 	cur = heap->cur;
-	wsheap_rewind(heap, cur, heap->cursor - (char *)cur->mem);
+	wsheap_rewind(heap, cur, heap->cursor);
 	wsheap_set_cursor(heap, cur, cur->start);
 }
 EXPORT_SYMBOL_NS_GPL(wsheap_reset, WSHEAP_NS);
@@ -934,6 +933,8 @@ int wsheap_message_setup(struct wsheap *heap, size_t initial_size, gfp_t gfp)
 	}
 	irq = wsheap_enter(heap);
 	wsheap_begin_message(heap, &all);
+	/* The first reset has to look whether the initial memory may stay. */
+	heap->state |= WSHEAP_STATE_GREW;
 	wsheap_leave(heap, irq);
 	return 0;
 }

@@ -382,8 +382,8 @@ class Report:
                   divide(get(TIMED, work, "wsheap"), min(peers))
                   if len(peers) == 4 else None, 1)
         for work in TRACES:
-            for row, most in (("wsheap,private", 0.25),
-                              ("wsheap,private,serialized", 0.55)):
+            for row, most in (("wsheap,private", 0.35),
+                              ("wsheap,private,serialized", 0.65)):
                 judge(f"{work}: {row} / kmalloc",
                       divide(get(zero, work, row, "net"),
                              get(zero, work, "kmalloc", "net")), most)

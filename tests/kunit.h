@@ -88,7 +88,7 @@ static inline void check_heap(struct kunit *test, struct wsheap *heap)
 	if (heap->alt != NO_CHUNK)
 		KUNIT_ASSERT_PTR_NE(test, heap->alt, heap->cur);
 	KUNIT_ASSERT_EQ(test, wsheap_no_chunk.used, 0);
-	if (heap->state & WSHEAP_STATE_FIRST_ONLY) {
+	if (heap->state & WSHEAP_STATE_REWIND) {
 		KUNIT_ASSERT_PTR_EQ(test, heap->used, heap->cur);
 		KUNIT_ASSERT_NULL(test, heap->used->next);
 	}
