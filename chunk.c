@@ -14,6 +14,8 @@
 
 #include "internal.h"
 
+#include <linux/atomic.h>
+#include <linux/kmemleak.h>
 #include <linux/llist.h>
 #include <linux/log2.h>
 #include <linux/vmalloc.h>
@@ -28,19 +30,23 @@ const struct wsheap_chunk wsheap_no_chunk;
  */
 static struct workqueue_struct *deferred_wq;
 static LLIST_HEAD(deferred);
+static atomic_t nr_deferred;
 
 static void deferred_fn(struct work_struct *work)
 {
 	struct llist_node *node, *next;
 
-	llist_for_each_safe(node, next, llist_del_all(&deferred))
+	llist_for_each_safe(node, next, llist_del_all(&deferred)) {
 		vfree(node);
+		atomic_dec_return_release(&nr_deferred);
+	}
 }
 
 static DECLARE_WORK(deferred_work, deferred_fn);
 
 static void defer_vfree(void *mem)
 {
+	atomic_inc(&nr_deferred);
 	llist_add(mem, &deferred);
 	/* Needed also if the list was not empty: the worker may be past it. */
 	queue_work(deferred_wq, &deferred_work);
@@ -49,13 +55,14 @@ static void defer_vfree(void *mem)
 /* Waits until all memory handed to the worker so far has gone back. */
 void wsheap_chunk_flush(void)
 {
-	flush_work(&deferred_work);
+	if (atomic_read_acquire(&nr_deferred))
+		flush_work(&deferred_work);
 }
 
 /* For tests. */
 bool wsheap_chunk_is_flushed(void)
 {
-	return llist_empty(&deferred) && !work_busy(&deferred_work);
+	return !atomic_read_acquire(&nr_deferred);
 }
 
 int wsheap_chunk_init(void)
@@ -94,51 +101,71 @@ size_t wsheap_backing_size(const struct wsheap *heap, size_t size, gfp_t gfp)
 
 /*
  * Combines what a call allows with what the heap wants. No failure is logged,
- * because the size may come from a remote sender. A chunk outlives the call, so
- * the heap decides about accounting. With init_on_alloc the memory has to be
- * zeroed explicitly, because the slab allocator does not zero the objects of
- * caches that it poisons unless it is asked to.
+ * because the size may come from a remote sender. For the same reason the
+ * allocation fails rather than invoke the OOM killer, whatever its size. A chunk
+ * outlives the call, so the heap decides about accounting. With init_on_alloc the
+ * memory has to be zeroed explicitly, because the slab allocator does not zero
+ * the objects of caches that it poisons unless it is asked to.
  */
 gfp_t wsheap_backing_gfp(const struct wsheap *heap, gfp_t gfp)
 {
 	gfp &= ~(__GFP_ZERO | __GFP_ACCOUNT | __GFP_COMP);
 	gfp |= heap->chunk_gfp | __GFP_NOWARN;
+	if (gfpflags_allow_blocking(gfp) && !(gfp & __GFP_NORETRY))
+		gfp |= __GFP_RETRY_MAYFAIL;
 	if (want_init_on_alloc(0))
 		gfp |= __GFP_ZERO;
 	return gfp;
 }
 
-/* vmalloc_node() takes no gfp, so the pages are allocated here. */
-static void *backing_vmalloc_node(size_t size, gfp_t gfp, int node)
+/*
+ * As vmalloc(), with the pages allocated here. __vmalloc() drops flags that it
+ * does not support, and from 6.19 on warns about them: __GFP_RETRY_MAYFAIL and
+ * __GFP_DMA32 among others. vmalloc_node() takes no flags at all.
+ */
+static void *backing_vmalloc(size_t size, gfp_t gfp, int node)
 {
+	gfp_t array_gfp = gfp & ~(GFP_ZONEMASK | __GFP_ZERO);
 	unsigned int nr = size >> PAGE_SHIFT;
-	unsigned int i;
+	unsigned int i, scope;
 	struct page **pages;
-	unsigned int scope;
 	void *mem = NULL;
 
 	/* As vmalloc() has it: do not try to take more than there is. */
 	if (nr > totalram_pages())
 		return NULL;
-	/* What vmap() allocates itself must be no less careful than @gfp. */
-	scope = memalloc_noio_save();
-	pages = kvmalloc_array(nr, sizeof(*pages), GFP_KERNEL | __GFP_NOWARN);
+	if (!(gfp & GFP_ZONEMASK))
+		gfp |= __GFP_HIGHMEM;
+	pages = kvmalloc_array_noprof(nr, sizeof(*pages), array_gfp);
 	if (!pages)
-		goto out;
+		return NULL;
 	for (i = 0; i < nr && !fatal_signal_pending(current); i++) {
 		pages[i] = alloc_pages_node_noprof(node, gfp, 0);
 		if (!pages[i])
 			break;
 	}
-	if (i == nr)
+	if (i == nr) {
+		/*
+		 * vmap() allocates with GFP_KERNEL and no other flag. In this
+		 * scope it fails if memory is short, rather than loop in the
+		 * page allocator or invoke the OOM killer.
+		 */
+		scope = memalloc_noreclaim_save();
 		mem = vmap(pages, nr, VM_MAP | VM_MAP_PUT_PAGES, PAGE_KERNEL);
+		memalloc_noreclaim_restore(scope);
+	}
 	if (!mem) {
 		while (i--)
 			__free_page(pages[i]);
 		kvfree(pages);
+		return NULL;
 	}
-out:
-	memalloc_noio_restore(scope);
+	/*
+	 * Blocks hold pointers to other objects, but kmemleak does not scan what
+	 * vmap() maps. vfree() removes the object. Of the two references that do
+	 * not count, one is in the kernel's own structures.
+	 */
+	kmemleak_alloc(mem, size, 2, array_gfp);
 	return mem;
 }
 
@@ -153,14 +180,10 @@ void *wsheap_backing_alloc(const struct wsheap *heap, size_t size, gfp_t gfp)
 			return NULL;
 		return kmalloc_node_noprof(size, gfp, heap->node);
 	}
+	/* vmap() may sleep. */
 	if (!gfpflags_allow_blocking(gfp))
 		return NULL;
-	/* A refused block is better than a process killed for its size. */
-	if (!(gfp & __GFP_NORETRY))
-		gfp |= __GFP_RETRY_MAYFAIL;
-	if (heap->node != NUMA_NO_NODE)
-		return backing_vmalloc_node(size, gfp, heap->node);
-	return __vmalloc_noprof(size, gfp);
+	return backing_vmalloc(size, gfp, heap->node);
 }
 
 struct wsheap_chunk *wsheap_chunk_alloc_header(const struct wsheap *heap,

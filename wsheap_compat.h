@@ -21,7 +21,7 @@
 /* From 6.10 on alloc_hooks() wraps these, to count them by call site. */
 #ifndef alloc_hooks
 #define kmalloc_node_noprof	kmalloc_node
-#define __vmalloc_noprof	__vmalloc
+#define kvmalloc_array_noprof	kvmalloc_array
 #define alloc_pages_node_noprof	alloc_pages_node
 #endif
 

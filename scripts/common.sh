@@ -299,5 +299,5 @@ guest_command() {
 # log_is_clean LOG: shows what a kernel complained of, if it did.
 log_is_clean() {
 	! grep -a -n -E \
-		'BUG|WARNING|Oops|Call Trace|Kernel panic|oom-killer|never destroyed|[Ll]eak' "$1"
+		'BUG|WARNING|Oops|Call Trace|Kernel panic|oom-killer|Out of memory|never destroyed|[Ll]eak|Unexpected gfp|Fix(ing up| your code)' "$1"
 }
