@@ -298,11 +298,17 @@ static noinline struct wsheap *pool_alloc_long(struct wsheap_pool *pool,
 	might_alloc(gfp);
 	if (heap)
 		return heap;
-	heap = pool_try_new_heap(pool, pool->nr_reserve ? impatient : gfp) ?:
-	       wsheap_pool_take_any(pool);
-	if (heap || !pool->nr_reserve)
+	if (!pool->nr_reserve)
+		return pool_try_new_heap(pool, gfp) ?: wsheap_pool_take_any(pool);
+	heap = pool_try_new_heap(pool, impatient) ?: wsheap_pool_take_any(pool);
+	if (heap)
 		return heap;
-	heap = pool_try_new_heap(pool, gfp);
+	/*
+	 * For a caller that may reclaim, the page allocator loops until it has
+	 * a page. This caller has something better to wait for: the next heap
+	 * that is returned. With __GFP_NORETRY it gets there.
+	 */
+	heap = pool_try_new_heap(pool, gfp | __GFP_NORETRY | __GFP_NOMEMALLOC);
 	if (!gfpflags_allow_blocking(gfp))
 		return heap;
 

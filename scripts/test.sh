@@ -92,6 +92,8 @@ try rmmod wsheap_stress
 grep -c '\[wsheap' /proc/vmallocinfo | sed 's/^/guest: areas of vmalloc: /'
 try insmod /modules/wsheap_stress.ko greedy=1
 try rmmod wsheap_stress
+try insmod /modules/wsheap_stress.ko exhausted=1
+try rmmod wsheap_stress
 echo 'guest: mistakes begin'
 echo 0 > /proc/sys/kernel/panic_on_warn
 try insmod /modules/wsheap_stress.ko mistakes=1
@@ -128,8 +130,10 @@ check "wsheap is not unloaded under its users" 1 \
 check "wsheap is unloaded after them" 1 "$(did rmmod wsheap)"
 check "no memory from vmalloc is left" 0 \
 	"$(sed -n 's/guest: areas of vmalloc: //p' "$cache/stress.log")"
-check "a block of nearly all memory is granted or refused, and kills nobody" 1 \
+check "blocks of no size kill a process, up to all memory" 1 \
 	"$(did insmod /modules/wsheap_stress.ko greedy=1)"
+check "with memory exhausted, a pool's waiter gets the next heap at once" 1 \
+	"$(did insmod /modules/wsheap_stress.ko exhausted=1)"
 check "a pool destroyed under its heap is reported by name" 1 \
 	"$(sed -n 's/guest: pools: //p' "$cache/stress.log")"
 check "heaps left behind are reported by name" 2 \

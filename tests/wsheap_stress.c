@@ -38,7 +38,11 @@ MODULE_PARM_DESC(leave_one, "only leave a heap and a pool's heap behind, for wsh
 
 static bool greedy;
 module_param(greedy, bool, 0444);
-MODULE_PARM_DESC(greedy, "only ask for nearly all memory; not for a machine in use");
+MODULE_PARM_DESC(greedy, "only take all memory, in blocks of several sizes; not for a machine in use");
+
+static bool exhausted;
+module_param(exhausted, bool, 0444);
+MODULE_PARM_DESC(exhausted, "only wait for a heap while there is no memory; not for a machine in use");
 
 static bool mistakes;
 module_param(mistakes, bool, 0444);
@@ -643,21 +647,141 @@ static const char *thousands_of_idle_heaps_are_cheap(void)
 	return wrong;
 }
 
-/* The kernel's log says so if a process was killed for it. */
-static const char *block_of_nearly_all_memory_kills_nobody(void)
+/*
+ * Takes all memory in blocks of each size, those of kmalloc and those of vmalloc.
+ * The kernel's log says so if a process was killed for it.
+ */
+static const char *no_size_kills_a_process(void)
 {
-	size_t size = min_t(size_t, INT_MAX, totalram_pages() * PAGE_SIZE / 20 * 19);
-	struct wsheap_error err = {};
-	struct wsheap *heap;
+	const size_t most = min_t(size_t, INT_MAX,
+				  totalram_pages() * PAGE_SIZE / 20 * 19);
+	const size_t sizes[] = {
+		most, 1000, 8192, 12289, 16384, 20000, 28673, 32768, 100000
+	};
+	const char *wrong = NULL;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		struct wsheap *heap = wsheap_create(WSHEAP_UNLIMITED, 0, NULL);
+		struct wsheap_error err = {};
+
+		if (IS_ERR(heap))
+			return "no heap";
+		while (wsheap_alloc_err(heap, sizes[i], GFP_KERNEL, &err))
+			;
+		pr_info("# blocks of %zu bytes: %zu held\n", sizes[i],
+			actual(heap));
+		if (err.code != -ENOMEM)
+			wrong = "refused without reason";
+		wsheap_destroy(heap);
+	}
+	return wrong;
+}
+
+/* All memory that a caller can have who may reclaim but does not insist. */
+struct eaten {
+	struct delayed_work work;
+	void *pages;		/* linked through their first bytes */
+	void *objects;
+};
+
+static void *eat(void *list, void *p)
+{
+	if (p)
+		*(void **)p = list;
+	return p;
+}
+
+static void eat_all(struct eaten *eaten)
+{
+	const gfp_t gfp = GFP_NOIO | __GFP_NORETRY | __GFP_NOWARN;
+	static const size_t sizes[] = { 64, 96, 128, 192, 256, 512, 1024, 2048 };
+	unsigned int i;
 	void *p;
 
-	heap = wsheap_create(WSHEAP_UNLIMITED, 0, NULL);
-	if (IS_ERR(heap))
-		return "no heap";
-	p = wsheap_alloc_err(heap, size, GFP_KERNEL, &err);
-	pr_info("# %zu bytes: %s\n", size, p ? "granted" : "refused");
-	wsheap_destroy(heap);
-	return p || err.code == -ENOMEM ? NULL : "refused without reason";
+	while ((p = eat(eaten->pages, (void *)__get_free_page(gfp))))
+		eaten->pages = p;
+	/* What slabs still have. */
+	for (i = 0; i < ARRAY_SIZE(sizes); i++)
+		while ((p = eat(eaten->objects, kmalloc(sizes[i], gfp))))
+			eaten->objects = p;
+}
+
+static void give_back_fn(struct work_struct *work)
+{
+	struct eaten *eaten = container_of(to_delayed_work(work), struct eaten,
+					   work);
+	void *p;
+
+	while ((p = eaten->pages)) {
+		eaten->pages = *(void **)p;
+		free_page((unsigned long)p);
+	}
+	while ((p = eaten->objects)) {
+		eaten->objects = *(void **)p;
+		kfree(p);
+	}
+}
+
+struct pool_return {
+	struct delayed_work work;
+	struct wsheap_pool *pool;
+	struct wsheap *heap;
+};
+
+static void pool_return_fn(struct work_struct *work)
+{
+	struct pool_return *ret = container_of(to_delayed_work(work),
+					       struct pool_return, work);
+
+	wsheap_pool_free(ret->pool, ret->heap);
+}
+
+/*
+ * With memory exhausted, and not just allocations that fail: the page allocator
+ * loops for a caller that may reclaim. Memory comes back after a while, so that
+ * a caller which waits for that ends, too.
+ */
+static const char *waiter_gets_the_next_heap_at_once(size_t initial_size)
+{
+	struct wsheap_args args = { .initial_size = initial_size };
+	struct pool_return ret = {};
+	struct eaten eaten = {};
+	const char *wrong = NULL;
+	unsigned long begin;
+	struct wsheap *heap;
+
+	ret.pool = wsheap_pool_create(WSHEAP_UNLIMITED, WSHEAP_UNLIMITED, &args,
+				      1, 1);
+	if (IS_ERR(ret.pool))
+		return "no pool";
+	INIT_DELAYED_WORK_ONSTACK(&ret.work, pool_return_fn);
+	INIT_DELAYED_WORK_ONSTACK(&eaten.work, give_back_fn);
+	eat_all(&eaten);
+	schedule_delayed_work(&eaten.work, 8 * HZ);
+
+	ret.heap = wsheap_pool_alloc(ret.pool, GFP_NOWAIT | __GFP_NOWARN);
+	if (ret.heap) {
+		schedule_delayed_work(&ret.work, HZ / 5);
+		begin = jiffies;
+		heap = wsheap_pool_alloc(ret.pool, GFP_NOIO);
+		pr_info("# initial size %zu: waited %u ms\n", initial_size,
+			jiffies_to_msecs(jiffies - begin));
+		if (heap != ret.heap)
+			wrong = "it was not the heap that was returned";
+		else if (time_after(jiffies, begin + 2 * HZ))
+			wrong = "the waiter was not served at once";
+		flush_delayed_work(&ret.work);
+		wsheap_pool_free(ret.pool, heap);
+	} else {
+		wrong = "the reserve does not serve";
+	}
+	cancel_delayed_work_sync(&eaten.work);
+	give_back_fn(&eaten.work.work);
+	destroy_delayed_work_on_stack(&eaten.work);
+	destroy_delayed_work_on_stack(&ret.work);
+	wsheap_pool_destroy(ret.pool);
+	return wrong;
 }
 
 /* For the log: what a driver can do wrong with a private heap. */
@@ -726,8 +850,15 @@ static int __init stress_init(void)
 	unsigned int i, failed = 0;
 	const char *wrong;
 
+	if (exhausted) {
+		wrong = waiter_gets_the_next_heap_at_once(1000) ?:
+			waiter_gets_the_next_heap_at_once(100000);
+		if (wrong)
+			pr_err("exhausted: %s\n", wrong);
+		return wrong ? -ENOMEM : 0;
+	}
 	if (greedy) {
-		wrong = block_of_nearly_all_memory_kills_nobody();
+		wrong = no_size_kills_a_process();
 		if (wrong)
 			pr_err("greedy: %s\n", wrong);
 		return wrong ? -ENOMEM : 0;
