@@ -8,8 +8,8 @@
  * separate header instead, so that the memory is exactly what was asked for: a
  * page stays a page, and is aligned as one.
  *
- * vfree() may sleep where a reset may not. Such memory goes to a worker then,
- * and wsheap_destroy() waits for it.
+ * vfree() may sleep where a reset may not. Such memory goes to a worker then.
+ * wsheap_destroy() and wsheap_pool_destroy() wait for it.
  */
 
 #include "internal.h"
@@ -119,8 +119,8 @@ gfp_t wsheap_backing_gfp(const struct wsheap *heap, gfp_t gfp)
 }
 
 /*
- * As vmalloc(), with the pages allocated here. __vmalloc() drops flags that it
- * does not support, and from 6.19 on warns about them: __GFP_RETRY_MAYFAIL and
+ * As vmalloc(), with the pages allocated here. From 6.19 on __vmalloc() drops
+ * flags that it does not support, with a warning: __GFP_RETRY_MAYFAIL and
  * __GFP_DMA32 among others. vmalloc_node() takes no flags at all.
  */
 static void *backing_vmalloc(size_t size, gfp_t gfp, int node)
@@ -230,6 +230,14 @@ struct wsheap_chunk *wsheap_chunk_obtain(const struct wsheap *heap, size_t size,
 	chunk->zeroed2_end = size;
 	chunk->keeper = false;
 	return chunk;
+}
+
+/* Called without the heap's lock: a chunk may have hundreds of megabytes. */
+void wsheap_chunk_wipe(struct wsheap_chunk *chunk, size_t from, size_t to)
+{
+	KUNIT_STATIC_STUB_REDIRECT(wsheap_chunk_wipe, chunk, from, to);
+
+	memset(chunk->mem + from, 0, to - from);
 }
 
 /* The one place where heaps release memory. Called without the heap's lock. */

@@ -25,6 +25,7 @@
 #include <linux/slab.h>
 
 #include "wsheap.h"
+#include "wsheap_compat.h"
 
 /* The first chunk, header included: thousands of heaps may hold just that. */
 #define CHUNK_FIRST_ORDER	9
@@ -66,8 +67,8 @@ enum wsheap_path {
 /* The next message that needs it gets one chunk instead of all free ones. */
 #define WSHEAP_STATE_COALESCE	BIT(1)
 /*
- * A reset only has to take the cursor back. Set by a reset where that is likely
- * to be so for the next one, and cleared when the message leaves its first chunk.
+ * A reset only has to take the cursor back. A reset sets this for the next one.
+ * It is cleared when the message leaves its first chunk.
  */
 #define WSHEAP_STATE_REWIND	BIT(2)
 
@@ -191,6 +192,7 @@ struct wsheap_chunk *wsheap_chunk_alloc_header(const struct wsheap *heap,
 					       size_t size, gfp_t gfp);
 struct wsheap_chunk *wsheap_chunk_obtain(const struct wsheap *heap, size_t size,
 					 size_t header, gfp_t gfp);
+void wsheap_chunk_wipe(struct wsheap_chunk *chunk, size_t from, size_t to);
 void wsheap_chunk_release_all(struct wsheap_chunk *chunk, bool may_sleep);
 void wsheap_chunk_flush(void);
 bool wsheap_chunk_is_flushed(void);
@@ -202,19 +204,6 @@ int wsheap_check_request(const struct wsheap *heap, size_t size, size_t align,
 			 gfp_t gfp, unsigned long caller);
 void wsheap_report_kind(const struct wsheap *heap, const char *function,
 			unsigned long caller);
-
-static __always_inline bool wsheap_check_private(const struct wsheap *heap,
-						 const char *function,
-						 unsigned long caller)
-{
-	if (likely(heap->path == WSHEAP_PATH_PRIVATE))
-		return true;
-	wsheap_report_kind(heap, function, caller);
-	return false;
-}
-
-/* For functions that drivers call: reports a call on a message heap. */
-#define wsheap_is_private(heap) wsheap_check_private(heap, __func__, _RET_IP_)
 
 /* private.c */
 extern const size_t wsheap_private_object_size;
@@ -240,8 +229,9 @@ struct wsheap *wsheap_object_alloc(const struct wsheap_args *args, size_t size,
 				   gfp_t gfp);
 struct wsheap *wsheap_object_create_pooled(size_t max_size, size_t trim_size,
 					   const struct wsheap_args *args,
-					   gfp_t gfp);
-void wsheap_object_release(struct wsheap *heap, bool may_sleep);
+					   bool keeper, gfp_t gfp);
+bool wsheap_object_try_release(struct wsheap *heap, bool may_sleep);
+void wsheap_object_release(struct wsheap *heap);
 void wsheap_object_report_all(void);
 
 /* pool.c */

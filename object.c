@@ -10,10 +10,25 @@
 #include <linux/device.h>
 #include <linux/export.h>
 #include <linux/nodemask.h>
+#include <linux/wait.h>
 
 /* All heaps, for wsheap_for_each() and the report at unloading. */
 static DEFINE_SPINLOCK(all_heaps_lock);
 static LIST_HEAD(all_heaps);
+
+/**
+ * struct visit - a call of wsheap_for_each()
+ * @node: in visits, protected by all_heaps_lock.
+ * @heap: the heap that the caller's function looks at. It is not released, and
+ *	stays in all_heaps, until the visit has moved on.
+ */
+struct visit {
+	struct list_head node;
+	const struct wsheap *heap;
+};
+
+static LIST_HEAD(visits);
+static DECLARE_WAIT_QUEUE_HEAD(visit_moved);
 
 static const struct wsheap_args default_args;
 
@@ -45,7 +60,7 @@ struct wsheap *wsheap_object_alloc(const struct wsheap_args *args, size_t size,
 {
 	KUNIT_STATIC_STUB_REDIRECT(wsheap_object_alloc, args, size, gfp);
 
-	return kzalloc(size, gfp | (args->chunk_gfp & __GFP_ACCOUNT));
+	return kzalloc_noprof(size, gfp | (args->chunk_gfp & __GFP_ACCOUNT));
 }
 
 const char *wsheap_copy_name(const struct wsheap_args *args)
@@ -55,24 +70,32 @@ const char *wsheap_copy_name(const struct wsheap_args *args)
 	return kstrdup_const(args->name ?: KBUILD_MODNAME, GFP_KERNEL);
 }
 
+static void object_free(struct wsheap *heap, bool may_sleep)
+{
+	wsheap_chunk_release_all(heap->path == WSHEAP_PATH_PRIVATE ?
+				 wsheap_private_chunks(heap) :
+				 wsheap_message_chunks(heap), may_sleep);
+	if (!(heap->flags & WSHEAP_POOLED))
+		kfree_const(heap->name);
+	kfree(heap);
+}
+
 /*
- * Creates a heap, private if @options says so. Returns an ERR_PTR on failure;
- * on success, @name belongs to the heap, unless @flags has WSHEAP_POOLED.
+ * Returns a heap that nobody else knows yet, or an ERR_PTR. On success @name
+ * belongs to the heap, unless @flags has WSHEAP_POOLED.
  */
-static struct wsheap *object_create(size_t max_size, size_t trim_size,
-				    const struct wsheap_args *args,
-				    const char *name, bool private,
-				    unsigned int flags, gfp_t gfp)
+static struct wsheap *object_new(size_t max_size, size_t trim_size,
+				 const struct wsheap_args *args,
+				 const char *name, bool private,
+				 unsigned int flags, gfp_t gfp)
 {
 	size_t size = private ? wsheap_private_object_size :
 				sizeof(struct wsheap);
 	struct wsheap *heap = wsheap_object_alloc(args, size, gfp);
-	unsigned long irq;
 	int ret;
 
 	if (!heap)
 		return ERR_PTR(-ENOMEM);
-	spin_lock_init(&heap->lock);
 	heap->flags = args->flags | flags;
 	heap->max_size = max_size;
 	heap->trim_size = trim_size;
@@ -87,36 +110,87 @@ static struct wsheap *object_create(size_t max_size, size_t trim_size,
 		kfree(heap);
 		return ERR_PTR(ret);
 	}
-
-	spin_lock_irqsave(&all_heaps_lock, irq);
-	list_add_tail(&heap->all, &all_heaps);
-	spin_unlock_irqrestore(&all_heaps_lock, irq);
 	return heap;
 }
 
-/* Creates a heap for a pool. */
-struct wsheap *wsheap_object_create_pooled(size_t max_size, size_t trim_size,
-					   const struct wsheap_args *args,
-					   gfp_t gfp)
-{
-	return object_create(max_size, trim_size, args, args->name, false,
-			     WSHEAP_POOLED, gfp);
-}
-
-void wsheap_object_release(struct wsheap *heap, bool may_sleep)
+static void object_list(struct wsheap *heap)
 {
 	unsigned long irq;
 
 	spin_lock_irqsave(&all_heaps_lock, irq);
-	list_del(&heap->all);
+	list_add_tail(&heap->all, &all_heaps);
 	spin_unlock_irqrestore(&all_heaps_lock, irq);
+}
 
-	wsheap_chunk_release_all(heap->path == WSHEAP_PATH_PRIVATE ?
-				 wsheap_private_chunks(heap) :
-				 wsheap_message_chunks(heap), may_sleep);
-	if (!(heap->flags & WSHEAP_POOLED))
-		kfree_const(heap->name);
-	kfree(heap);
+/*
+ * Creates a heap for a pool. With @keeper, only one that keeps the memory for
+ * its initial size.
+ */
+struct wsheap *wsheap_object_create_pooled(size_t max_size, size_t trim_size,
+					   const struct wsheap_args *args,
+					   bool keeper, gfp_t gfp)
+{
+	struct wsheap *heap = object_new(max_size, trim_size, args, args->name,
+					 false, WSHEAP_POOLED, gfp);
+
+	if (IS_ERR(heap))
+		return heap;
+	if (keeper && args->initial_size && !heap->cur->keeper) {
+		object_free(heap, false);
+		return ERR_PTR(-EINVAL);
+	}
+	object_list(heap);
+	return heap;
+}
+
+static bool object_is_visited(const struct wsheap *heap)
+{
+	const struct visit *visit;
+
+	lockdep_assert_held(&all_heaps_lock);
+	list_for_each_entry(visit, &visits, node)
+		if (visit->heap == heap)
+			return true;
+	return false;
+}
+
+static void visit_move(struct visit *visit, const struct wsheap *heap)
+{
+	lockdep_assert_held(&all_heaps_lock);
+	visit->heap = heap;
+	/* A waiter queues itself before it takes the lock and checks. */
+	if (waitqueue_active(&visit_moved))
+		wake_up_all(&visit_moved);
+}
+
+/*
+ * Releases a heap, unless a call of wsheap_for_each() looks at it. Returns whether
+ * it did.
+ */
+bool wsheap_object_try_release(struct wsheap *heap, bool may_sleep)
+{
+	unsigned long irq;
+	bool visited;
+
+	spin_lock_irqsave(&all_heaps_lock, irq);
+	visited = object_is_visited(heap);
+	if (!visited)
+		list_del(&heap->all);
+	spin_unlock_irqrestore(&all_heaps_lock, irq);
+	if (!visited)
+		object_free(heap, may_sleep);
+	return !visited;
+}
+
+/* Releases a heap. Sleeps. */
+void wsheap_object_release(struct wsheap *heap)
+{
+	spin_lock_irq(&all_heaps_lock);
+	wait_event_lock_irq(visit_moved, !object_is_visited(heap),
+			    all_heaps_lock);
+	list_del(&heap->all);
+	spin_unlock_irq(&all_heaps_lock);
+	object_free(heap, true);
 }
 
 /* Creates a heap that has a name of its own. */
@@ -129,10 +203,12 @@ static struct wsheap *object_create_named(size_t max_size, size_t trim_size,
 
 	if (!name)
 		return ERR_PTR(-ENOMEM);
-	heap = object_create(max_size, trim_size, args, name, private, flags,
-			     GFP_KERNEL);
+	heap = object_new(max_size, trim_size, args, name, private, flags,
+			  GFP_KERNEL);
 	if (IS_ERR(heap))
 		kfree_const(name);
+	else
+		object_list(heap);
 	return heap;
 }
 
@@ -150,8 +226,8 @@ static struct wsheap *object_create_named(size_t max_size, size_t trim_size,
  *
  * Context: process context; sleeps.
  * Return: the heap, to be passed to wsheap_destroy(), or an ERR_PTR: -EINVAL
- * for bad @args, -EOVERFLOW for an initial size above the largest block,
- * -ENOMEM.
+ * for bad @args, -EOVERFLOW for an initial size that is, with its header, above
+ * the largest block, -ENOMEM.
  */
 struct wsheap *wsheap_create(size_t max_size, size_t trim_size,
 			     const struct wsheap_args *args)
@@ -211,8 +287,8 @@ EXPORT_SYMBOL_NS_GPL(wsheap_create_private_args, WSHEAP_NS);
  *	to pages. 0 sets no limit.
  *
  * A heap with a maximum size provides blocks up to WSHEAP_FIXED_BLOCK_MAX. A
- * heap without one places blocks above 32 KiB in memory of their own, and
- * returns that to the system when they are freed. Equivalent of HeapCreate().
+ * heap without one dedicates memory to each block above 32 KiB, and returns that
+ * to the system when the block is freed. Equivalent of HeapCreate().
  *
  * Context: process context; sleeps.
  * Return: the heap, to be passed to wsheap_destroy(), or an ERR_PTR: -EINVAL
@@ -233,8 +309,9 @@ EXPORT_SYMBOL_NS_GPL(wsheap_create_private, WSHEAP_NS);
  * @heap: the heap; NULL and an ERR_PTR are ignored.
  *
  * When this returns, all memory that the heap ever held has gone back to the
- * system. Not for heaps from devm_wsheap_create() or from a pool. Equivalent of
- * WsFreeHeap() and HeapDestroy().
+ * system. Waits while wsheap_for_each() looks at the heap. Not for heaps from
+ * devm_wsheap_create() or from a pool. Equivalent of WsFreeHeap() and
+ * HeapDestroy().
  *
  * Context: process context; sleeps.
  */
@@ -243,7 +320,7 @@ void wsheap_destroy(struct wsheap *heap)
 	if (IS_ERR_OR_NULL(heap))
 		return;
 	might_sleep();
-	wsheap_object_release(heap, true);
+	wsheap_object_release(heap);
 	wsheap_chunk_flush();
 }
 EXPORT_SYMBOL_NS_GPL(wsheap_destroy, WSHEAP_NS);
@@ -348,26 +425,34 @@ EXPORT_SYMBOL_NS_GPL(wsheap_summary, WSHEAP_NS);
  * @fn: called for each heap of either kind. A non-zero return ends the visit.
  * @data: passed to @fn.
  *
- * No heap comes or goes meanwhile, so @fn must neither create nor destroy one,
- * nor wait for somebody who does. It runs in atomic context, with interrupts
- * off. Equivalent of GetProcessHeaps().
+ * No lock is held while @fn runs, so other heaps may come and go. One that is
+ * created meanwhile is visited, too. The heap that @fn looks at stays: whoever
+ * destroys it waits until @fn has returned. So @fn must neither destroy that heap
+ * nor wait for somebody who does. Equivalent of GetProcessHeaps().
  *
- * Context: any but NMI, and not with a heap locked; on PREEMPT_RT not in
- * hardirq and not under a raw spinlock.
+ * Context: any but NMI; on PREEMPT_RT not in hardirq and not under a raw
+ * spinlock. @fn runs in the context of the caller.
  * Return: what @fn returned last, or 0.
  */
 int wsheap_for_each(int (*fn)(struct wsheap *heap, void *data), void *data)
 {
+	struct visit visit = {};
 	struct wsheap *heap;
 	unsigned long irq;
 	int ret = 0;
 
 	spin_lock_irqsave(&all_heaps_lock, irq);
+	list_add(&visit.node, &visits);
 	list_for_each_entry(heap, &all_heaps, all) {
+		visit_move(&visit, heap);
+		spin_unlock_irqrestore(&all_heaps_lock, irq);
 		ret = fn(heap, data);
+		spin_lock_irqsave(&all_heaps_lock, irq);
 		if (ret)
 			break;
 	}
+	visit_move(&visit, NULL);
+	list_del(&visit.node);
 	spin_unlock_irqrestore(&all_heaps_lock, irq);
 	return ret;
 }

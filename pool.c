@@ -21,7 +21,7 @@
  *
  * The reserve is not touched before memory is short, and is refilled before
  * anything else. Each of its heaps has a keeper: a chunk for args->initial_size
- * that it never releases. All heaps of a pool have one, so any of them can
+ * that it never releases. All heaps of such a pool have one, so any of them can
  * refill the reserve.
  */
 
@@ -99,7 +99,7 @@ static struct wsheap *pool_take_slot_anywhere(struct wsheap_pool *pool)
 static void list_push(struct wsheap **list, struct wsheap *heap)
 {
 	heap->next_idle = *list;
-	*list = heap;
+	WRITE_ONCE(*list, heap);
 }
 
 static struct wsheap *list_pop(struct wsheap **list)
@@ -125,9 +125,9 @@ static struct wsheap *pool_take_idle(struct wsheap_pool *pool, unsigned int n)
 	heaps = pool->idle;
 	for (; n && *link; n--) {
 		link = &(*link)->next_idle;
-		pool->nr_idle--;
+		WRITE_ONCE(pool->nr_idle, pool->nr_idle - 1);
 	}
-	pool->idle = *link;
+	WRITE_ONCE(pool->idle, *link);
 	*link = NULL;
 	spin_unlock_irqrestore(&pool->lock, irq);
 	return heaps;
@@ -144,6 +144,37 @@ static struct wsheap *pool_take_reserve(struct wsheap_pool *pool)
 		WRITE_ONCE(pool->reserved, pool->reserved - 1);
 	spin_unlock_irqrestore(&pool->lock, irq);
 	return heap;
+}
+
+static void pool_push_idle(struct wsheap_pool *pool, struct wsheap *heap)
+{
+	lockdep_assert_held(&pool->lock);
+	list_push(&pool->idle, heap);
+	WRITE_ONCE(pool->nr_idle, pool->nr_idle + 1);
+}
+
+/*
+ * Releases heaps from a list. One that wsheap_for_each() looks at stays idle,
+ * because nobody may wait for that here. Returns the number of the others.
+ */
+static unsigned int pool_release_all(struct wsheap_pool *pool,
+				     struct wsheap *heaps, bool may_sleep)
+{
+	unsigned int released = 0;
+	struct wsheap *heap;
+	unsigned long irq;
+
+	while ((heap = list_pop(&heaps))) {
+		if (wsheap_object_try_release(heap, may_sleep)) {
+			atomic_dec(&pool->nr_heaps);
+			released++;
+			continue;
+		}
+		spin_lock_irqsave(&pool->lock, irq);
+		pool_push_idle(pool, heap);
+		spin_unlock_irqrestore(&pool->lock, irq);
+	}
+	return released;
 }
 
 /*
@@ -163,8 +194,7 @@ static void pool_put_all(struct wsheap_pool *pool, struct wsheap *heaps)
 			WRITE_ONCE(pool->reserved, pool->reserved + 1);
 			wake = true;
 		} else if (pool->nr_idle < pool->max_idle) {
-			list_push(&pool->idle, heap);
-			pool->nr_idle++;
+			pool_push_idle(pool, heap);
 		} else {
 			list_push(&excess, heap);
 		}
@@ -173,10 +203,7 @@ static void pool_put_all(struct wsheap_pool *pool, struct wsheap *heaps)
 
 	if (wake)
 		wake_up(&pool->wait);
-	while ((heap = list_pop(&excess))) {
-		wsheap_object_release(heap, false);
-		atomic_dec(&pool->nr_heaps);
-	}
+	pool_release_all(pool, excess, false);
 }
 
 static struct wsheap *pool_new_heap(struct wsheap_pool *pool, gfp_t gfp)
@@ -184,19 +211,15 @@ static struct wsheap *pool_new_heap(struct wsheap_pool *pool, gfp_t gfp)
 	struct wsheap *heap;
 
 	gfp &= ~(WSHEAP_GFP_REFUSED | __GFP_ZERO | __GFP_ACCOUNT);
-	heap = wsheap_object_create_pooled(pool->max_size, pool->trim_size,
-					   &pool->args, gfp);
-	if (IS_ERR(heap))
-		return heap;
 	/*
-	 * A reset would take the memory for the initial size. That may be so
-	 * only here: if the caller may not sleep, memory is rounded up to more.
+	 * A heap of the reserve must keep the memory for its initial size. If
+	 * the caller may not sleep, that is rounded up to more, and the trim
+	 * size may not cover it.
 	 */
-	if (pool->nr_reserve && pool->args.initial_size && !heap->cur->keeper) {
-		wsheap_object_release(heap, false);
-		return ERR_PTR(-EINVAL);
-	}
-	atomic_inc(&pool->nr_heaps);
+	heap = wsheap_object_create_pooled(pool->max_size, pool->trim_size,
+					   &pool->args, pool->nr_reserve, gfp);
+	if (!IS_ERR(heap))
+		atomic_inc(&pool->nr_heaps);
 	return heap;
 }
 
@@ -329,8 +352,8 @@ static noinline struct wsheap *pool_alloc_long(struct wsheap_pool *pool,
  * wsheap_pool_alloc - take a heap from a pool
  * @pool: the pool.
  * @gfp: how memory may be obtained if there is no idle heap. Zone flags,
- *	__GFP_ZERO and __GFP_ACCOUNT are ignored, because the pool's args decide
- *	about them.
+ *	__GFP_ZERO, __GFP_ACCOUNT and __GFP_NOFAIL are ignored. The pool's args
+ *	decide about zones and accounting.
  *
  * The heap is as one just created, or reset. If there is no idle heap on this
  * CPU or on the list that all CPUs share, a new one is created. If memory is
@@ -378,7 +401,7 @@ EXPORT_SYMBOL_NS_GPL(wsheap_pool_free, WSHEAP_NS);
 
 /*
  * The shrinker. Both functions run in process context, where the system reclaims
- * memory. Nobody else has a pointer to an idle heap, so it is destroyed there.
+ * memory. Nobody uses an idle heap, so it is released there.
  */
 
 static unsigned long pool_count_idle(struct wsheap_pool *pool)
@@ -406,22 +429,37 @@ unsigned long wsheap_pool_shrink_count(struct shrinker *shrinker,
 	return n;
 }
 
+/* Releases up to @n idle heaps, the shared ones first. */
+static unsigned long pool_shrink(struct wsheap_pool *pool, unsigned long n)
+{
+	struct wsheap *heaps = pool_take_idle(pool, min_t(unsigned long, n, UINT_MAX));
+	unsigned long released = pool_release_all(pool, heaps, true);
+	struct wsheap *heap;
+	unsigned int cpu;
+
+	heaps = NULL;
+	n -= released;
+	for_each_possible_cpu(cpu) {
+		while (n && (heap = slots_take(pool, per_cpu_ptr(pool->cpu, cpu)))) {
+			list_push(&heaps, heap);
+			n--;
+		}
+	}
+	return released + pool_release_all(pool, heaps, true);
+}
+
 unsigned long wsheap_pool_shrink_scan(struct shrinker *shrinker,
 				      struct shrink_control *sc)
 {
 	struct wsheap_pool *pool;
 	unsigned long freed = 0;
-	struct wsheap *heap;
 
 	if (!mutex_trylock(&all_pools_lock))
 		return SHRINK_STOP;
 	list_for_each_entry(pool, &all_pools, all) {
-		while (freed < sc->nr_to_scan &&
-		       (heap = pool_take_unreserved(pool))) {
-			wsheap_object_release(heap, true);
-			atomic_dec(&pool->nr_heaps);
-			freed++;
-		}
+		if (freed >= sc->nr_to_scan)
+			break;
+		freed += pool_shrink(pool, sc->nr_to_scan - freed);
 	}
 	/* The next scan begins with another pool. */
 	list_rotate_left(&all_pools);
@@ -429,13 +467,27 @@ unsigned long wsheap_pool_shrink_scan(struct shrinker *shrinker,
 	return freed ?: SHRINK_STOP;
 }
 
+/* Releases all heaps that are not in use, the reserve too. Sleeps. */
+static unsigned int pool_release_idle(struct wsheap_pool *pool)
+{
+	struct wsheap *heap;
+	unsigned int n;
+
+	for (n = 0; (heap = list_pop(&pool->reserve)) ||
+	     (pool->cpu && (heap = pool_take_unreserved(pool))); n++) {
+		wsheap_object_release(heap);
+		atomic_dec(&pool->nr_heaps);
+	}
+	return n;
+}
+
 /**
  * wsheap_pool_create - create a pool of message heaps of one kind
  * @max_size: see wsheap_create().
  * @trim_size: see wsheap_create().
- * @args: see wsheap_create(). With a large initial size, new heaps are created
- *	only where the caller may sleep, unless @trim_size covers the next power
- *	of two, too.
+ * @args: see wsheap_create(). With a reserve and a large initial size, new heaps
+ *	are created only where the caller may sleep, unless @trim_size covers the
+ *	next power of two, too.
  * @reserve: number of heaps to keep for when memory is short, each with memory
  *	for @args->initial_size bytes of blocks.
  * @max_idle: number of idle heaps that the pool may keep beside the reserve. 0
@@ -472,7 +524,7 @@ struct wsheap_pool *wsheap_pool_create(size_t max_size, size_t trim_size,
 	if (!max_idle)
 		max_idle = POOL_MAX_IDLE * cpus;
 
-	pool = kzalloc(sizeof(*pool), GFP_KERNEL);
+	pool = kzalloc_noprof(sizeof(*pool), GFP_KERNEL);
 	if (!pool)
 		return ERR_PTR(-ENOMEM);
 	INIT_LIST_HEAD(&pool->all);
@@ -521,7 +573,6 @@ EXPORT_SYMBOL_NS_GPL(wsheap_pool_create, WSHEAP_NS);
  */
 void wsheap_pool_destroy(struct wsheap_pool *pool)
 {
-	struct wsheap *heap;
 	int out;
 
 	if (IS_ERR_OR_NULL(pool))
@@ -530,11 +581,7 @@ void wsheap_pool_destroy(struct wsheap_pool *pool)
 	list_del(&pool->all);
 	mutex_unlock(&all_pools_lock);
 
-	while ((heap = list_pop(&pool->reserve)) ||
-	       (pool->cpu && (heap = pool_take_unreserved(pool)))) {
-		wsheap_object_release(heap, true);
-		atomic_dec(&pool->nr_heaps);
-	}
+	pool_release_idle(pool);
 	wsheap_chunk_flush();
 	out = atomic_read(&pool->nr_heaps);
 	if (out) {
@@ -557,7 +604,16 @@ int __init wsheap_pool_init(void)
 	return pool_shrinker ? 0 : -ENOMEM;
 }
 
+/* Called when the modules that could use a pool are gone. */
 void wsheap_pool_exit(void)
 {
+	struct wsheap_pool *pool;
+	unsigned int idle;
+
 	wsheap_stop_shrinker(pool_shrinker);
+	list_for_each_entry(pool, &all_pools, all) {
+		idle = pool_release_idle(pool);
+		pr_err("pool %s was never destroyed: %d of its heaps are in use and left alone, %u idle ones released\n",
+		       pool->args.name, atomic_read(&pool->nr_heaps), idle);
+	}
 }

@@ -40,9 +40,9 @@
  * freed, for which frees take the long path once.
  *
  * In a heap that may grow, a block that does not fit an extent of
- * PRIVATE_SHARED is dedicated in a region: the memory is just what was asked for,
- * at the beginning of a page, the header lies apart, and the system has it back
- * as soon as it is freed. The short paths do not look before the beginning of a
+ * PRIVATE_SHARED has a dedicated region with a separate header: the memory is
+ * just what was asked for, at the beginning of a page, and goes back to the
+ * system as soon as it is freed. The short paths do not look before the beginning of a
  * page, where nothing may be, nor anywhere once a region from vmalloc went back
  * (careful): the tree is asked first. So a pointer to what is no more is
  * reported, and not followed.
@@ -117,9 +117,10 @@ static void private_set_short_paths(struct wsheap_private *private)
 	bool none = private->careful || private->hand || private->settled ||
 		    want_init_on_free();
 
-	private->short_key = private->key ^ block_bits(none ? BLOCK_NONE : 0);
-	private->look_mask = private->careful ?
-			     0 : PAGE_SIZE - WSHEAP_MIN_ALIGN;
+	WRITE_ONCE(private->short_key,
+		   private->key ^ block_bits(none ? BLOCK_NONE : 0));
+	WRITE_ONCE(private->look_mask,
+		   private->careful ? 0 : PAGE_SIZE - WSHEAP_MIN_ALIGN);
 }
 
 /* Something was freed: what was refused before may fit now. */
@@ -801,6 +802,9 @@ static void private_sweep(struct wsheap_private *private, bool thorough,
 {
 	bool joined;
 
+	/* A reset may be wiping the only region. */
+	if (!sweep_next(rb_first(&private->regions)))
+		return;
 	do {
 		joined = private->hand;
 		if (!joined)
@@ -876,7 +880,7 @@ static int private_grow(struct wsheap_private *private,
 			struct wsheap_chunk **drop)
 	__must_hold(&private->heap.lock)
 {
-	/* Whole pages; and one grain to leave out, see private_pad(). */
+	/* Whole pages. private_pad() may leave out TILE_ALIGN bytes. */
 	size_t need = PAGE_ALIGN(REGION_OVERHEAD + sizeof(struct wsheap_block) +
 				 req->extent + req->align);
 	struct wsheap *heap = &private->heap;
@@ -1212,7 +1216,7 @@ void *wsheap_private_alloc_short(struct wsheap *heap, size_t size)
 static __always_inline bool private_may_look(struct wsheap_private *private,
 					     const void *p)
 {
-	return (unsigned long)p & private->look_mask;
+	return (unsigned long)p & READ_ONCE(private->look_mask);
 }
 
 /* Frees a block by a short path if that is possible. */
@@ -1645,7 +1649,7 @@ void *wsheap_realloc(struct wsheap *heap, void *p, size_t size, gfp_t gfp)
 		return NULL;
 	/* A small block that grows moves into a free tile of just the length. */
 	if (private_may_look(private, p) &&
-	    block_of(p)->seal == block_key(private->short_key, p) &&
+	    block_of(p)->seal == block_key(READ_ONCE(private->short_key), p) &&
 	    !(gfp & (WSHEAP_GFP_REFUSED | __GFP_ZERO)) &&
 	    size > block_of(p)->size) {
 		new = wsheap_private_alloc_short(heap, size);
@@ -1881,8 +1885,6 @@ EXPORT_SYMBOL_NS_GPL(wsheap_set_failure_handler, WSHEAP_NS);
 
 static void private_begin(struct wsheap_private *private)
 {
-	struct wsheap_region *initial = private->initial;
-
 	private->regions = RB_ROOT;
 	memset(private->small, 0, sizeof(private->small));
 	memset(private->large, 0, sizeof(private->large));
@@ -1897,10 +1899,16 @@ static void private_begin(struct wsheap_private *private)
 	private->peak = 0;
 	private->settled = false;
 	private->heap.left = private->heap.max_size;
-	private->heap.actual = 0;
-	region_add(private, initial);
-	region_tile(private, initial);
+	/* The initial region counts also while a reset wipes it. */
+	private->heap.actual = region_actual(private->initial);
 	private_set_short_paths(private);
+}
+
+static void private_add_initial(struct wsheap_private *private)
+{
+	private->heap.actual -= region_actual(private->initial);
+	region_add(private, private->initial);
+	region_tile(private, private->initial);
 }
 
 const size_t wsheap_private_object_size = sizeof(struct wsheap_private);
@@ -1911,6 +1919,11 @@ int wsheap_private_setup(struct wsheap *heap, gfp_t gfp)
 	struct wsheap_private *private = wsheap_private(heap);
 	struct wsheap_chunk *chunk;
 
+	/*
+	 * lockdep has one class for all locks that are initialized in one place.
+	 * The holder of wsheap_lock() may use a serialized message heap.
+	 */
+	spin_lock_init(&heap->lock);
 	heap->path = WSHEAP_PATH_PRIVATE;
 	chunk = wsheap_chunk_obtain(heap, heap->trim_size, 0, gfp);
 	if (!chunk)
@@ -1926,6 +1939,7 @@ int wsheap_private_setup(struct wsheap *heap, gfp_t gfp)
 	else
 		private->short_path = PRIVATE_SHORT_LOCKED;
 	private_begin(private);
+	private_add_initial(private);
 	return 0;
 }
 
@@ -1951,21 +1965,34 @@ static struct wsheap_chunk *private_detach(struct wsheap_private *private,
 	return chunks;
 }
 
+/*
+ * With init_on_free, the initial region is wiped with the lock released. Other
+ * callers do without it meanwhile: a heap with a maximum size may refuse them.
+ */
 void wsheap_private_reset(struct wsheap *heap)
 {
 	struct wsheap_private *private = wsheap_private(heap);
+	struct wsheap_chunk *chunks, *initial = &private->initial->chunk;
 	u32 key = get_random_u32();
-	struct wsheap_chunk *chunks;
 	unsigned long irq;
+	bool add;
 
 	irq = private_enter(private);
 	chunks = private_detach(private, private->initial);
-	if (want_init_on_free())
-		memset(region_first(private->initial), 0,
-		       private->initial->chunk.size - REGION_FIRST);
 	/* No seal from before fits any more. */
 	private->key = key;
 	private_begin(private);
+	/* Another reset that wipes the initial region will add it. */
+	add = !private->wiping;
+	if (add && want_init_on_free()) {
+		private->wiping = true;
+		private_leave(private, irq);
+		wsheap_chunk_wipe(initial, REGION_FIRST, initial->size);
+		irq = private_enter(private);
+		private->wiping = false;
+	}
+	if (add)
+		private_add_initial(private);
 	private_leave(private, irq);
 	wsheap_chunk_release_all(chunks, false);
 }

@@ -74,11 +74,13 @@ struct wsheap_private {
 	u32 look_mask;			/* see private_may_look() */
 	u32 guard;			/* bytes to check behind each block */
 	u32 reported;			/* which kinds of misuse */
+	u32 depth;			/* how often @owner holds wsheap_lock() */
 	u8 short_path;			/* enum private_short; never changes */
 	bool careful;			/* the tree is asked before a header is read */
 	bool thorough;			/* the sweep merges all, and gives back */
 	bool freed;			/* something, since it began */
 	bool settled;			/* merged all, and nothing freed since */
+	bool wiping;			/* a reset wipes the initial region */
 	struct rb_root regions;		/* by address */
 	struct wsheap_region *initial;
 	char *open;			/* free, and not in a bin, */
@@ -92,7 +94,6 @@ struct wsheap_private {
 	struct wsheap_region *hand_region;	/* of the sweep under way, */
 	char *hand;			/* which has come so far */
 	struct task_struct *owner;	/* holder of wsheap_lock() */
-	unsigned int depth;		/* how often it holds that */
 	unsigned long irq;
 	void (*failed)(struct wsheap *heap, const struct wsheap_error *err,
 		       void *data);
@@ -121,6 +122,19 @@ wsheap_private(struct wsheap *heap)
 {
 	return container_of(heap, struct wsheap_private, heap);
 }
+
+static __always_inline bool wsheap_check_private(const struct wsheap *heap,
+						 const char *function,
+						 unsigned long caller)
+{
+	if (likely(heap->path == WSHEAP_PATH_PRIVATE))
+		return true;
+	wsheap_report_kind(heap, function, caller);
+	return false;
+}
+
+/* For functions that drivers call: reports a call on a message heap. */
+#define wsheap_is_private(heap) wsheap_check_private(heap, __func__, _RET_IP_)
 
 static __always_inline u32 block_key(u32 key, const void *p)
 {

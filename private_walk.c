@@ -284,7 +284,7 @@ static int private_walk(struct wsheap_private *private,
  * @entry: zeroed before the first call, and for the next as it was left.
  *
  * Goes by address: a region, then what is in it. The heap may change between
- * two calls; who does not want that, holds wsheap_lock(). Equivalent of HeapWalk().
+ * two calls. Hold wsheap_lock() to prevent that. Equivalent of HeapWalk().
  *
  * Context: as wsheap_free().
  * Return: 0 with the next @entry, -ENODATA at the end, with @entry as it was.

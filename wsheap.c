@@ -129,17 +129,6 @@ static __always_inline void chunk_mark_dirty(struct wsheap_chunk *chunk, u32 end
 	chunk->zeroed = chunk->start;
 }
 
-/* Takes all blocks of a chunk back. */
-static void chunk_recycle(struct wsheap_chunk *chunk)
-{
-	if (want_init_on_free())
-		memset(chunk->mem + chunk->start, 0,
-		       chunk->used - chunk->start);
-	else if (want_init_on_alloc(0))
-		chunk_mark_dirty(chunk, chunk->used);
-	chunk->used = chunk->start;
-}
-
 /* A block that the long path allocates. */
 struct block {
 	size_t size;		/* a multiple of the heap's block alignment */
@@ -210,11 +199,13 @@ static __always_inline void wsheap_set_cursor(struct wsheap *heap,
 static __always_inline void wsheap_leave(struct wsheap *heap, unsigned long irq)
 	__releases(&heap->lock)
 {
-	if (heap->cur != NO_CHUNK && heap->path == WSHEAP_PATH_SHORT) {
-		wsheap_set_cursor(heap, heap->cur, heap->cur->used);
-	} else {
-		heap->cursor = NULL;
-		heap->limit = NULL;
+	if (heap->path == WSHEAP_PATH_SHORT) {
+		if (heap->cur != NO_CHUNK) {
+			wsheap_set_cursor(heap, heap->cur, heap->cur->used);
+		} else {
+			heap->cursor = NULL;
+			heap->limit = NULL;
+		}
 	}
 	if (heap->flags & WSHEAP_SERIALIZE)
 		spin_unlock_irqrestore(&heap->lock, irq);
@@ -228,7 +219,7 @@ static void wsheap_add_chunk(struct wsheap *heap, struct wsheap_chunk *chunk)
 	heap->state &= ~WSHEAP_STATE_REWIND;
 	chunk->next = heap->free_chunks;
 	heap->free_chunks = chunk;
-	heap->actual += wsheap_chunk_actual(chunk);
+	WRITE_ONCE(heap->actual, heap->actual + wsheap_chunk_actual(chunk));
 }
 
 /*
@@ -238,12 +229,12 @@ static void wsheap_add_chunk(struct wsheap *heap, struct wsheap_chunk *chunk)
 static void wsheap_remove_chunk(struct wsheap *heap, struct wsheap_chunk *chunk,
 				struct wsheap_chunk **removed)
 {
-	heap->actual -= wsheap_chunk_actual(chunk);
+	WRITE_ONCE(heap->actual, heap->actual - wsheap_chunk_actual(chunk));
 	chunk->next = *removed;
 	*removed = chunk;
 }
 
-/* Moves the first free chunk to the used ones. */
+/* Moves the free chunk at *@link to the used ones. */
 static struct wsheap_chunk *wsheap_use_chunk(struct wsheap *heap,
 					     struct wsheap_chunk **link)
 {
@@ -257,8 +248,8 @@ static struct wsheap_chunk *wsheap_use_chunk(struct wsheap *heap,
 
 /*
  * A block that does not fit a chunk of BLOCK_SHARED bytes, header included, has
- * a dedicated chunk. Such a chunk does not become current while another one has
- * room, and does not make the chunks after it larger.
+ * a dedicated chunk. Such a chunk does not become current when it is obtained,
+ * unless there is no current one, and does not make the chunks after it larger.
  */
 static bool wsheap_is_dedicated(const struct wsheap *heap,
 				const struct block *block)
@@ -452,13 +443,13 @@ static void wsheap_remove_unused(struct wsheap *heap,
 	}
 }
 
-/* The one place where the quota decides. */
-static int wsheap_charge(struct wsheap *heap, size_t size)
+/*
+ * The one place where the long path charges the quota. A block is charged when it
+ * has been cut, so no reader sees the charge of a call that is then refused.
+ */
+static void wsheap_charge(struct wsheap *heap, size_t size)
 {
-	if (size > heap->left)
-		return -EDQUOT;
-	heap->left -= size;
-	return 0;
+	WRITE_ONCE(heap->left, heap->left - size);
 }
 
 /*
@@ -490,11 +481,14 @@ void *wsheap_alloc_long(struct wsheap *heap, size_t size, size_t align,
 
 	irq = wsheap_enter(heap);
 	while (!code) {
-		code = wsheap_charge(heap, size);
-		if (code || wsheap_cut(heap, &block))
+		if (size > heap->left) {
+			code = -EDQUOT;
 			break;
-		/* Nothing is charged while the lock is not held. */
-		heap->left += size;
+		}
+		if (wsheap_cut(heap, &block)) {
+			wsheap_charge(heap, size);
+			break;
+		}
 		if (heap->state & WSHEAP_STATE_COALESCE) {
 			wsheap_coalesce(heap, gfp, &irq, &removed);
 		} else if (failed) {
@@ -570,7 +564,7 @@ static __always_inline void *wsheap_cut_stretch(struct wsheap *heap,
 	if (aligned)
 		heap->slack += align - WSHEAP_MIN_ALIGN -
 			       (block - heap->cursor);
-	heap->left -= size;
+	wsheap_charge(heap, size);
 	heap->cursor = mem + end;
 	zeroed = chunk->zeroed;
 	ready = chunk_set_zeroed(chunk, ahead);
@@ -601,22 +595,22 @@ static __always_inline void *wsheap_alloc_locked(struct wsheap *heap,
 		   size <= heap->left)) {
 		block = chunk->mem + chunk->used;
 		chunk->used += ALIGN(size, WSHEAP_MIN_ALIGN);
-		heap->left -= size;
+		wsheap_charge(heap, size);
 	}
 	wsheap_trylock_end(heap, irq);
 	return block;
 }
 
 /**
- * __wsheap_alloc_cur - allocate a block from where the heap's path leads
+ * __wsheap_alloc_cur - allocate a block by the path of the heap
  * @heap: the heap.
  * @size: bytes.
  *
  * The inline functions call this if the short path fails.
  *
  * Context: as wsheap_alloc_err() with GFP_NOWAIT.
- * Return: the block, zeroed only as __wsheap_alloc() zeroes it without
- * __GFP_ZERO; or NULL if that is to be called.
+ * Return: the block, or NULL if __wsheap_alloc() has to be called. It is zeroed
+ * with init_on_alloc only. The caller zeroes it for __GFP_ZERO.
  */
 void *__wsheap_alloc_cur(struct wsheap *heap, size_t size)
 {
@@ -635,7 +629,7 @@ void *__wsheap_alloc_cur(struct wsheap *heap, size_t size)
 EXPORT_SYMBOL_NS_GPL(__wsheap_alloc_cur, WSHEAP_NS);
 
 /**
- * __wsheap_alloc_cur_aligned - the same for an aligned block
+ * __wsheap_alloc_cur_aligned - allocate an aligned block by the path of the heap
  * @heap: the heap.
  * @size: bytes.
  * @align: bytes, a power of two up to PAGE_SIZE.
@@ -738,63 +732,115 @@ static void wsheap_decide_retention(struct wsheap *heap, struct retention *keep)
 }
 
 /*
- * Moves all chunks to @free_chunks, the used ones in front and in order of use,
- * as far as @keep goes. Where it does not go far enough, the newest chunks stay,
- * which are the largest. Chunks that the message did not use go first. Returns
- * a list for wsheap_chunk_release_all().
+ * Takes the used chunks as far as @keep goes. Returns them in order of use, or
+ * NULL. Where it does not go far enough, the newest chunks stay, which are the
+ * largest. Free chunks, which the message did not use, go first. @removed is a
+ * list for wsheap_chunk_release_all().
  */
 static struct wsheap_chunk *wsheap_trim(struct wsheap *heap,
-					const struct retention *keep)
+					const struct retention *keep,
+					struct wsheap_chunk **removed)
 {
-	struct wsheap_chunk **unused = &heap->free_chunks;
-	struct wsheap_chunk *chunk, *removed = NULL;
+	struct wsheap_chunk **free = &heap->free_chunks;
+	struct wsheap_chunk *chunk, *kept = NULL;
 	size_t left = keep->bytes;
 
 	while ((chunk = heap->used)) {
 		heap->used = chunk->next;
-		chunk_recycle(chunk);
 		if (!chunk->keeper) {
 			if (wsheap_chunk_actual(chunk) > left) {
-				wsheap_remove_chunk(heap, chunk, &removed);
+				wsheap_remove_chunk(heap, chunk, removed);
 				continue;
 			}
 			left -= wsheap_chunk_actual(chunk);
 			if (keep->newest_only)
 				left = 0;
 		}
-		chunk->next = heap->free_chunks;
-		heap->free_chunks = chunk;
-		if (unused == &heap->free_chunks)
-			unused = &chunk->next;
+		chunk->next = kept;
+		kept = chunk;
 	}
-	while ((chunk = *unused)) {
+	while ((chunk = *free)) {
 		if (wsheap_chunk_actual(chunk) <= left &&
 		    heap->actual <= keep->unused_limit) {
 			left -= wsheap_chunk_actual(chunk);
-			unused = &chunk->next;
+			free = &chunk->next;
 			continue;
 		}
-		*unused = chunk->next;
-		wsheap_remove_chunk(heap, chunk, &removed);
+		*free = chunk->next;
+		wsheap_remove_chunk(heap, chunk, removed);
 	}
-	return removed;
+	return kept;
+}
+
+/* A heap without used chunks has no message. */
+static void wsheap_end_message(struct wsheap *heap)
+{
+	heap->cur = NO_CHUNK;
+	heap->alt = NO_CHUNK;
+	WRITE_ONCE(heap->left, heap->max_size);
+	heap->slack = 0;
+	heap->next_order = CHUNK_FIRST_ORDER;
+	heap->state &= ~(WSHEAP_STATE_GREW | WSHEAP_STATE_REWIND);
+}
+
+/* Puts chunks in front of the free ones, and takes their blocks back. */
+static void wsheap_put_back(struct wsheap *heap, struct wsheap_chunk *chunks)
+{
+	struct wsheap_chunk **end = &chunks, *chunk;
+
+	for (; (chunk = *end); end = &chunk->next) {
+		if (want_init_on_alloc(0) && !want_init_on_free())
+			chunk_mark_dirty(chunk, chunk->used);
+		chunk->used = chunk->start;
+	}
+	*end = heap->free_chunks;
+	heap->free_chunks = chunks;
 }
 
 /*
- * Makes a heap without used chunks ready for the next message. @kept says what
- * the last reset kept.
+ * Zeroes the blocks of a message with the lock released, and puts the chunks
+ * back. Meanwhile other callers may use the heap, and even reset it.
+ */
+static void wsheap_wipe(struct wsheap *heap, struct wsheap_chunk *kept,
+			unsigned long *irq, struct wsheap_chunk **removed)
+	__must_hold(&heap->lock)
+{
+	struct wsheap_chunk **link, *chunk;
+
+	wsheap_leave(heap, *irq);
+	for (chunk = kept; chunk; chunk = chunk->next)
+		wsheap_chunk_wipe(chunk, chunk->start, chunk->used);
+	*irq = wsheap_enter(heap);
+	wsheap_put_back(heap, kept);
+
+	/* Another message has begun. The keeper is always its first chunk. */
+	if (heap->used && heap->free_chunks && heap->free_chunks->keeper) {
+		chunk = heap->free_chunks;
+		heap->free_chunks = chunk->next;
+		for (link = &heap->used; *link; link = &(*link)->next)
+			;
+		*link = chunk;
+		chunk->next = NULL;
+	}
+	/* Two resets may have kept more than the trim size together. */
+	for (link = &heap->free_chunks; (chunk = *link);) {
+		if (heap->actual <= wsheap_trim_limit(heap) || chunk->keeper) {
+			link = &chunk->next;
+			continue;
+		}
+		*link = chunk->next;
+		wsheap_remove_chunk(heap, chunk, removed);
+	}
+}
+
+/*
+ * Chooses the first chunk of the next message. @kept says what the last reset
+ * kept.
  */
 static void wsheap_begin_message(struct wsheap *heap,
 				 const struct retention *kept)
 {
 	bool adaptive = heap->flags & WSHEAP_ADAPTIVE;
-
-	heap->cur = NO_CHUNK;
-	heap->alt = NO_CHUNK;
-	heap->left = heap->max_size;
-	heap->slack = 0;
-	heap->next_order = CHUNK_FIRST_ORDER;
-	heap->state &= ~(WSHEAP_STATE_GREW | WSHEAP_STATE_REWIND);
 
 	/* One chunk for the peak must be there before the excess goes. */
 	if (heap->actual > kept->unused_limit) {
@@ -815,7 +861,7 @@ static __always_inline void wsheap_rewind(struct wsheap *heap,
 {
 	if (want_init_on_alloc(0))
 		chunk_mark_dirty(chunk, end - (char *)chunk->mem);
-	heap->left = heap->max_size;
+	WRITE_ONCE(heap->left, heap->max_size);
 	heap->slack = 0;
 }
 
@@ -840,7 +886,7 @@ static bool wsheap_may_rewind(struct wsheap *heap, struct wsheap_chunk *chunk)
 
 static noinline void wsheap_reset_long(struct wsheap *heap)
 {
-	struct wsheap_chunk *removed, *cur;
+	struct wsheap_chunk *removed = NULL, *kept, *cur;
 	struct retention keep;
 	unsigned long irq;
 
@@ -854,7 +900,12 @@ static noinline void wsheap_reset_long(struct wsheap *heap)
 		return wsheap_leave(heap, irq);
 	}
 	wsheap_decide_retention(heap, &keep);
-	removed = wsheap_trim(heap, &keep);
+	kept = wsheap_trim(heap, &keep, &removed);
+	wsheap_end_message(heap);
+	if (want_init_on_free())
+		wsheap_wipe(heap, kept, &irq, &removed);
+	else
+		wsheap_put_back(heap, kept);
 	wsheap_begin_message(heap, &keep);
 	if (heap->cur != NO_CHUNK && heap->path == WSHEAP_PATH_SHORT &&
 	    !(heap->flags & WSHEAP_ADAPTIVE) && !want_init_on_free())
@@ -875,7 +926,9 @@ static noinline void wsheap_reset_long(struct wsheap *heap)
  *
  * Context: any but NMI; on PREEMPT_RT not in hardirq and not under a raw
  * spinlock. Never sleeps and never fails. The cost grows with the number of
- * chunks, not with blocks or bytes, except with init_on_free.
+ * chunks, not with blocks or bytes, except with init_on_free. Then the blocks are
+ * zeroed with no lock held, and a second reset of the same heap does not wait for
+ * the first.
  */
 void wsheap_reset(struct wsheap *heap)
 {
@@ -903,8 +956,8 @@ static int wsheap_obtain_initial(struct wsheap *heap, size_t size, gfp_t gfp)
 	if (size > wsheap_largest_block(heap->flags))
 		return -EOVERFLOW;
 	size = chunk_start_max(heap) + ALIGN(size, wsheap_block_align(heap));
-	/* Sizes of chunks are 32 bits, and the short path relies on it. */
-	if (PAGE_ALIGN(size) > INT_MAX)
+	/* The header needs room, too. The short path relies on INT_MAX. */
+	if (PAGE_ALIGN(size) > wsheap_largest_block(heap->flags))
 		return -EOVERFLOW;
 	chunk = wsheap_chunk_obtain(heap, size, 0, gfp);
 	if (!chunk)
@@ -921,6 +974,8 @@ int wsheap_message_setup(struct wsheap *heap, size_t initial_size, gfp_t gfp)
 	unsigned long irq;
 	int ret;
 
+	/* A lock class of its own: see wsheap_private_setup(). */
+	spin_lock_init(&heap->lock);
 	heap->path = WSHEAP_PATH_SHORT;
 	if (wsheap_block_align(heap) > WSHEAP_MIN_ALIGN)
 		heap->path = WSHEAP_PATH_LONG;
@@ -932,6 +987,7 @@ int wsheap_message_setup(struct wsheap *heap, size_t initial_size, gfp_t gfp)
 			return ret;
 	}
 	irq = wsheap_enter(heap);
+	wsheap_end_message(heap);
 	wsheap_begin_message(heap, &all);
 	/* The first reset has to look whether the initial memory may stay. */
 	heap->state |= WSHEAP_STATE_GREW;

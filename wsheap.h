@@ -70,7 +70,7 @@ struct wsheap_pool;
 #define WSHEAP_NODE		BIT(9)
 /* Chunks are physically contiguous, so that blocks can be mapped for DMA. */
 #define WSHEAP_CONTIG		BIT(10)
-/* A reset keeps what recent messages needed, rather than up to the trim size. */
+/* A reset keeps what recent messages needed, up to the trim size. */
 #define WSHEAP_ADAPTIVE		BIT(11)
 
 /* Options of a private heap, for wsheap_create_private(). */
@@ -147,7 +147,6 @@ enum wsheap_property_id {
 /*
  * A heap. All members are private. They are visible because the short path is
  * inline. The head comment of wsheap.c has the picture that goes with them.
- *
  */
 struct wsheap {
 	/* Taken if the heap is serialized. Protects all but constants and @all. */
@@ -158,7 +157,7 @@ struct wsheap {
 
 	/*
 	 * The short path. A block comes from @cursor if it ends at or before
-	 * @limit, which is the nearest of two ends: of the current chunk's
+	 * @limit, which is the nearer of two ends: of the current chunk's
 	 * zeroed bytes, and of the quota. Both are NULL in a heap that has no
 	 * short path or no current chunk.
 	 */
@@ -326,7 +325,8 @@ static __always_inline bool wsheap_bump(struct wsheap *heap, size_t size,
 	if (align > WSHEAP_MIN_ALIGN)
 		heap->slack += align - WSHEAP_MIN_ALIGN - (p - cursor);
 	heap->cursor = end;
-	heap->left -= size;
+	/* Others may read the figure, but only the heap's user writes to it. */
+	data_race(heap->left -= size);
 	*block = p;
 	return true;
 }
@@ -488,9 +488,17 @@ static __always_inline void *wsheap_alloc_aligned(struct wsheap *heap,
 
 /*
  * Where the kernel accounts memory by call site, it is charged to the line of
- * the driver that makes the heap grow.
+ * the driver that creates the heap or makes it grow.
  */
 #if defined(CONFIG_MEM_ALLOC_PROFILING) && !defined(WSHEAP_IMPLEMENTATION)
+#define wsheap_create(...)	alloc_hooks(wsheap_create(__VA_ARGS__))
+#define devm_wsheap_create(...)	alloc_hooks(devm_wsheap_create(__VA_ARGS__))
+#define wsheap_create_private(...) \
+	alloc_hooks(wsheap_create_private(__VA_ARGS__))
+#define wsheap_create_private_args(...) \
+	alloc_hooks(wsheap_create_private_args(__VA_ARGS__))
+#define wsheap_pool_create(...)	alloc_hooks(wsheap_pool_create(__VA_ARGS__))
+#define wsheap_pool_alloc(...)	alloc_hooks(wsheap_pool_alloc(__VA_ARGS__))
 #define wsheap_alloc_err(...)	alloc_hooks(wsheap_alloc_err(__VA_ARGS__))
 #define wsheap_alloc(...)	alloc_hooks(wsheap_alloc(__VA_ARGS__))
 #define wsheap_zalloc(...)	alloc_hooks(wsheap_zalloc(__VA_ARGS__))

@@ -16,11 +16,16 @@
 #define WSHEAP_NS WSHEAP
 #endif
 
-#ifdef WSHEAP_IMPLEMENTATION
+#endif /* _WSHEAP_COMPAT_H */
+
+/* A test is a user of the interface, and includes it as one, first. */
+#if defined(WSHEAP_IMPLEMENTATION) && !defined(_WSHEAP_COMPAT_IMPLEMENTATION)
+#define _WSHEAP_COMPAT_IMPLEMENTATION
 
 /* From 6.10 on alloc_hooks() wraps these, to count them by call site. */
 #ifndef alloc_hooks
 #define kmalloc_node_noprof	kmalloc_node
+#define kzalloc_noprof		kzalloc
 #define kvmalloc_array_noprof	kvmalloc_array
 #define alloc_pages_node_noprof	alloc_pages_node
 #endif
@@ -76,7 +81,13 @@ static inline void wsheap_stop_shrinker(struct shrinker *shrinker)
 
 #endif /* WSHEAP_IMPLEMENTATION */
 
-#ifdef WSHEAP_BENCHMARK
+#if defined(WSHEAP_BENCHMARK) && !defined(_WSHEAP_COMPAT_BENCHMARK)
+#define _WSHEAP_COMPAT_BENCHMARK
+
+/* From 6.13 on page fragments have a header of their own. */
+#if LINUX_VERSION_MAJOR > 6 || LINUX_VERSION_PATCHLEVEL > 12
+#include <linux/page_frag_cache.h>
+#endif
 
 /* From 6.6 on a cache can refuse to be merged with others of its size. */
 #ifndef SLAB_NO_MERGE
@@ -97,5 +108,3 @@ static inline void page_frag_cache_drain(struct page_frag_cache *nc)
 #endif
 
 #endif /* WSHEAP_BENCHMARK */
-
-#endif /* _WSHEAP_COMPAT_H */

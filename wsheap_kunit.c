@@ -169,7 +169,7 @@ static void refuses_an_absurd_initial_size(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, PTR_ERR(wsheap_create(10, 0, &args)), -EOVERFLOW);
 	args.flags = WSHEAP_CONTIG;
 	args.initial_size = KMALLOC_MAX_SIZE;	/* no room for a header */
-	KUNIT_EXPECT_EQ(test, PTR_ERR(wsheap_create(10, 0, &args)), -ENOMEM);
+	KUNIT_EXPECT_EQ(test, PTR_ERR(wsheap_create(10, 0, &args)), -EOVERFLOW);
 	KUNIT_EXPECT_EQ(test, count_live(), live);
 }
 
@@ -253,6 +253,109 @@ static void device_heap_goes_with_the_device(struct kunit *test)
 			-EINVAL);
 	KUNIT_EXPECT_EQ(test, count_live(), live + 1);
 	root_device_unregister(dev);
+	KUNIT_EXPECT_EQ(test, count_live(), live);
+}
+
+/* What a visitor of all heaps may do, and whom it keeps waiting. */
+struct visitor {
+	struct wsheap *heap;
+	struct completion arrived, go_on;
+	bool destroyed, destroyed_under_visit;
+	unsigned int visits, atomic;
+};
+
+static int visit_fn(struct wsheap *heap, void *data)
+{
+	struct visitor *visitor = data;
+	struct wsheap *other;
+
+	visitor->visits++;
+	visitor->atomic += irqs_disabled();
+	other = wsheap_create(100, 0, NULL);
+	if (!IS_ERR(other))
+		wsheap_destroy(other);
+	return 0;
+}
+
+static void visitor_of_all_heaps_holds_no_lock(struct kunit *test)
+{
+	struct visitor visitor = {};
+	unsigned int live = count_live();
+	struct wsheap *heap = test_heap(test, 100, 0);
+
+	KUNIT_EXPECT_EQ(test, wsheap_for_each(visit_fn, &visitor), 0);
+	KUNIT_EXPECT_EQ(test, visitor.visits, live + 1);
+	KUNIT_EXPECT_EQ(test, visitor.atomic, 0);
+	destroy_checked(test, heap);
+	KUNIT_EXPECT_EQ(test, count_live(), live);
+}
+
+static int wait_fn(struct wsheap *heap, void *data)
+{
+	struct visitor *visitor = data;
+
+	if (heap != visitor->heap)
+		return 0;
+	complete(&visitor->arrived);
+	wait_for_completion(&visitor->go_on);
+	visitor->destroyed_under_visit = READ_ONCE(visitor->destroyed);
+	/* it is still whole */
+	return requested_of(heap) == 10 ? 42 : 43;
+}
+
+static int visitor_thread(void *data)
+{
+	return wsheap_for_each(wait_fn, data);
+}
+
+static int destroyer_thread(void *data)
+{
+	struct visitor *visitor = data;
+
+	wsheap_destroy(visitor->heap);
+	WRITE_ONCE(visitor->destroyed, true);
+	return 0;
+}
+
+static struct task_struct *run_thread(struct kunit *test,
+				      int (*fn)(void *data), void *data)
+{
+	struct task_struct *task = kthread_create(fn, data, "wsheap-test");
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, task);
+	get_task_struct(task);
+	wake_up_process(task);
+	return task;
+}
+
+static int join_thread(struct task_struct *task)
+{
+	int ret = kthread_stop(task);
+
+	put_task_struct(task);
+	return ret;
+}
+
+static void heap_is_destroyed_after_a_visit(struct kunit *test)
+{
+	struct task_struct *visiting, *destroying;
+	unsigned int live = count_live();
+	struct visitor visitor = {};
+
+	visitor.heap = test_heap(test, 100, 0);
+	KUNIT_ASSERT_NOT_NULL(test, wsheap_alloc(visitor.heap, 10, GFP_KERNEL));
+	init_completion(&visitor.arrived);
+	init_completion(&visitor.go_on);
+	visiting = run_thread(test, visitor_thread, &visitor);
+	wait_for_completion(&visitor.arrived);
+	destroying = run_thread(test, destroyer_thread, &visitor);
+	schedule_timeout_uninterruptible(HZ / 10);
+	KUNIT_EXPECT_FALSE(test, READ_ONCE(visitor.destroyed));
+	complete(&visitor.go_on);
+	KUNIT_EXPECT_EQ(test, join_thread(visiting), 42);
+	join_thread(destroying);
+	KUNIT_EXPECT_TRUE(test, visitor.destroyed);
+	KUNIT_EXPECT_FALSE(test, visitor.destroyed_under_visit);
 	KUNIT_EXPECT_EQ(test, count_live(), live);
 }
 
@@ -545,6 +648,61 @@ static void accounting_is_the_heap_s_and_not_the_block_s(struct kunit *test)
 	gfp = wsheap_backing_gfp(heap, GFP_KERNEL);
 	KUNIT_EXPECT_NE(test, (__force int)(gfp & __GFP_ACCOUNT), 0);
 	destroy_checked(test, heap);
+}
+
+/*
+ * The kernel's log has a warning where memory is charged to nobody, if it is
+ * built with CONFIG_MEM_ALLOC_PROFILING_DEBUG. So each way to create a heap is
+ * used as a driver does.
+ */
+static void memory_of_a_creation_is_charged_to_the_creator(struct kunit *test)
+{
+#ifdef CONFIG_MEM_ALLOC_PROFILING
+	struct wsheap_args args = { .initial_size = 100000 };
+	struct device *dev = root_device_register("wsheap-test");
+	struct wsheap_pool *pool;
+	struct wsheap *heap;
+	DEFINE_ALLOC_TAG(creation_tag);
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dev);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, devm_wsheap_create(dev, SZ_1M, SZ_1M,
+							      &args));
+	root_device_unregister(dev);
+	heap = wsheap_create(SZ_1M, SZ_1M, &args);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, heap);
+	wsheap_destroy(heap);
+	heap = wsheap_create_private(0, 100000, 0);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, heap);
+	wsheap_destroy(heap);
+	heap = wsheap_create_private_args(0, 100000, 0, NULL);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, heap);
+	wsheap_destroy(heap);
+	pool = wsheap_pool_create(SZ_1M, SZ_1M, &args, 2, 4);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, pool);
+	heap = wsheap_pool_alloc(pool, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, heap);
+	wsheap_pool_free(pool, heap);
+	wsheap_pool_destroy(pool);
+
+	if (!mem_alloc_profiling_enabled())
+		kunit_skip(test, "needs CONFIG_MEM_ALLOC_PROFILING_ENABLED_BY_DEFAULT");
+	heap = alloc_hooks_tag(&creation_tag,
+			       (wsheap_create)(SZ_1M, SZ_1M, &args));
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, heap);
+	KUNIT_EXPECT_GE(test, alloc_tag_read(&creation_tag).bytes,
+			actual_of(heap) + sizeof(struct wsheap));
+	wsheap_destroy(heap);
+	KUNIT_EXPECT_EQ(test, alloc_tag_read(&creation_tag).bytes, 0);
+	heap = alloc_hooks_tag(&creation_tag,
+			       (wsheap_create_private)(0, 100000, 0));
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, heap);
+	KUNIT_EXPECT_GE(test, alloc_tag_read(&creation_tag).bytes,
+			actual_of(heap) + sizeof(struct wsheap));
+	wsheap_destroy(heap);
+	KUNIT_EXPECT_EQ(test, alloc_tag_read(&creation_tag).bytes, 0);
+#else
+	kunit_skip(test, "needs CONFIG_MEM_ALLOC_PROFILING");
+#endif
 }
 
 /*
@@ -943,7 +1101,7 @@ static void repeated_messages_take_nothing_from_the_third_on(struct kunit *test)
 {
 #ifdef kunit_activate_static_stub
 	struct rnd_state rnd;
-	unsigned int folded = 0;
+	unsigned int coalesced = 0;
 	const unsigned int *flags = test->param_value;
 	int i, j;
 
@@ -977,13 +1135,13 @@ static void repeated_messages_take_nothing_from_the_third_on(struct kunit *test)
 						    "shape %d, message %d", i, j);
 			KUNIT_ASSERT_LE(test, actual_of(heap), trim);
 			if (j == 3)
-				folded += count_chunks(heap) == 1;
+				coalesced += count_chunks(heap) == 1;
 			wsheap_reset(heap);
 		}
 		destroy_checked(test, heap);
 	}
 	/* not all can: one chunk may be rounded to more than the trim_size */
-	KUNIT_EXPECT_GT(test, folded, 50);
+	KUNIT_EXPECT_GT(test, coalesced, 50);
 #else
 	kunit_skip(test, "no static stubs in this kernel");
 #endif
@@ -1026,7 +1184,7 @@ static void usual_message_comes_to_one_chunk(struct kunit *test)
 		size_t rounded;
 
 		random_shape(&rnd, &shape);
-		/* one that alignment might more than double is not folded */
+		/* one that alignment might more than double is not coalesced */
 		if (shape.largest > 40000 ||
 		    (shape.aligned && shape.align_bits > 3))
 			continue;
@@ -1035,7 +1193,7 @@ static void usual_message_comes_to_one_chunk(struct kunit *test)
 			KUNIT_ASSERT_TRUE(test, run_message(heap, &shape, &rounded));
 			wsheap_reset(heap);
 		}
-		/* never in the reset: it is the next message that folds */
+		/* never in the reset: it is the next message that coalesces */
 		KUNIT_ASSERT_TRUE(test, run_message(heap, &shape, &rounded));
 		KUNIT_ASSERT_EQ_MSG(test, count_chunks(heap), 1, "shape %d", i);
 		check_heap(test, heap);
@@ -1060,7 +1218,7 @@ static void empty_message_changes_nothing(struct kunit *test)
 			KUNIT_EXPECT_NOT_NULL(test, wsheap_alloc(heap, 0, GFP_KERNEL));
 			KUNIT_EXPECT_EQ(test, actual_of(heap), actual);
 		}
-		/* the note of the large message is still there */
+		/* coalescing is still pending after the large message */
 		KUNIT_ASSERT_NOT_NULL(test, wsheap_alloc(heap, 1, GFP_KERNEL));
 		KUNIT_EXPECT_EQ(test, count_chunks(heap), 1);
 		KUNIT_EXPECT_GE(test, actual_of(heap), 100 * 104);
@@ -1131,7 +1289,7 @@ static void held_memory_is_bounded_by_bytes_asked(struct kunit *test)
 	}
 }
 
-static void folding_does_not_hold_what_alignment_only_might_take(struct kunit *test)
+static void coalescing_does_not_hold_what_only_padding_might_take(struct kunit *test)
 {
 	int blocks, i;
 
@@ -1209,7 +1367,7 @@ static void large_block_wastes_no_room_and_inflates_nothing(struct kunit *test)
 	}
 }
 
-static void room_in_the_spare_chunk_comes_to_the_short_path(struct kunit *test)
+static void room_in_the_other_chunk_comes_to_the_short_path(struct kunit *test)
 {
 	struct wsheap *heap = test_heap(test, WSHEAP_UNLIMITED, 0);
 	char *p;
@@ -1384,6 +1542,71 @@ static void init_on_free_leaves_no_bytes_after_a_reset(struct kunit *test)
 	}
 	KUNIT_EXPECT_EQ(test, old, 0);
 }
+
+#ifdef kunit_activate_static_stub
+/* What another caller does while a reset wipes a heap. */
+static struct wsheap *wiped_heap;
+static unsigned int wipes, wipes_with_interrupts_off;
+static bool other_resets;
+
+static void interfering_wipe(struct wsheap_chunk *chunk, size_t from, size_t to)
+{
+	wipes_with_interrupts_off += irqs_disabled();
+	memset(chunk->mem + from, 0, to - from);
+	if (wipes++)
+		return;
+	(void)wsheap_alloc(wiped_heap, 100, GFP_KERNEL);
+	(void)wsheap_alloc(wiped_heap, 20000, GFP_KERNEL);
+	if (other_resets)
+		wsheap_reset(wiped_heap);
+}
+
+static void reset_wipes_with_interrupts_on(struct kunit *test)
+{
+	static const size_t trims[] = { 0, SZ_16K, SZ_1M };
+	static const size_t initial[] = { 0, 5000 };
+	unsigned int i, round;
+
+	if (!want_init_on_free())
+		kunit_skip(test, "needs init_on_free=1");
+	for (i = 0; i < 2 * 2 * ARRAY_SIZE(trims); i++) {
+		struct wsheap_args args = {
+			.flags = WSHEAP_SERIALIZE,
+			.initial_size = initial[i % 2],
+		};
+		size_t trim = trims[i / 4];
+
+		other_resets = i / 2 % 2;
+		wiped_heap = test_heap_args(test, WSHEAP_UNLIMITED, trim, &args);
+		for (round = 0; round < 4; round++) {
+			take_blocks(test, wiped_heap, 30, 700);
+			take_blocks(test, wiped_heap, 2, 30000);
+			kunit_activate_static_stub(test, wsheap_chunk_wipe,
+						   interfering_wipe);
+			wipes = 0;
+			wipes_with_interrupts_off = 0;
+			wsheap_reset(wiped_heap);
+			kunit_deactivate_static_stub(test, wsheap_chunk_wipe);
+			KUNIT_EXPECT_EQ(test, wipes_with_interrupts_off, 0);
+			check_heap(test, wiped_heap);
+			if (other_resets || !wipes)
+				KUNIT_EXPECT_LE(test, actual_of(wiped_heap), trim);
+			else
+				KUNIT_EXPECT_EQ(test, requested_of(wiped_heap), 20100);
+			wsheap_reset(wiped_heap);
+			KUNIT_EXPECT_EQ(test, requested_of(wiped_heap), 0);
+			KUNIT_EXPECT_LE(test, actual_of(wiped_heap), trim);
+			check_heap(test, wiped_heap);
+			/* the memory of the initial size is still there */
+			if (initial[i % 2] && trim)
+				KUNIT_EXPECT_NOT_NULL(test,
+						      wsheap_alloc(wiped_heap, 5000,
+								   GFP_NOWAIT));
+		}
+		destroy_checked(test, wiped_heap);
+	}
+}
+#endif
 
 /*
  * Contexts. What runs in one collects its findings; the test looks at them.
@@ -2181,6 +2404,8 @@ static struct kunit_case wsheap_cases[] = {
 	KUNIT_CASE(null_is_ignored_by_reset_and_destroy),
 	KUNIT_CASE(free_attribute_destroys_at_the_end_of_scope),
 	KUNIT_CASE(device_heap_goes_with_the_device),
+	KUNIT_CASE(visitor_of_all_heaps_holds_no_lock),
+	KUNIT_CASE(heap_is_destroyed_after_a_visit),
 	KUNIT_CASE_PARAM(quota_is_granted_to_the_last_byte, quota_gen_params),
 	KUNIT_CASE_PARAM(quota_counts_bytes_as_asked, quota_gen_params),
 	KUNIT_CASE_PARAM(refusal_is_neither_sticky_nor_charged, quota_gen_params),
@@ -2193,6 +2418,7 @@ static struct kunit_case wsheap_cases[] = {
 	KUNIT_CASE(bad_gfp_goes_before_all_other_errors),
 	KUNIT_CASE(size_goes_before_quota_and_quota_before_memory),
 	KUNIT_CASE(accounting_is_the_heap_s_and_not_the_block_s),
+	KUNIT_CASE(memory_of_a_creation_is_charged_to_the_creator),
 	KUNIT_CASE(empty_blocks_cost_nothing),
 	KUNIT_CASE(blocks_are_aligned_to_8_bytes),
 	KUNIT_CASE_PARAM(alignment_up_to_a_page_is_kept, flags_gen_params),
@@ -2210,10 +2436,10 @@ static struct kunit_case wsheap_cases[] = {
 	KUNIT_CASE_PARAM(empty_message_changes_nothing, flags_gen_params),
 	KUNIT_CASE_PARAM(one_huge_message_does_not_stay, flags_gen_params),
 	KUNIT_CASE_PARAM(held_memory_is_bounded_by_bytes_asked, flags_gen_params),
-	KUNIT_CASE_PARAM(folding_does_not_hold_what_alignment_only_might_take, flags_gen_params),
+	KUNIT_CASE_PARAM(coalescing_does_not_hold_what_only_padding_might_take, flags_gen_params),
 	KUNIT_CASE_PARAM(uniform_blocks_are_held_within_the_bound, flags_gen_params),
 	KUNIT_CASE_PARAM(large_block_wastes_no_room_and_inflates_nothing, flags_gen_params),
-	KUNIT_CASE(room_in_the_spare_chunk_comes_to_the_short_path),
+	KUNIT_CASE(room_in_the_other_chunk_comes_to_the_short_path),
 	KUNIT_CASE(large_memory_is_by_the_page_when_the_caller_may_sleep),
 	KUNIT_CASE(node_heap_has_its_memory_from_pages_of_the_node),
 	KUNIT_CASE_PARAM(blocks_do_not_overlap, flags_gen_params),
@@ -2236,6 +2462,7 @@ static struct kunit_case wsheap_cases[] = {
 	KUNIT_CASE(adaptive_heap_keeps_no_more_than_the_trim_size),
 	KUNIT_CASE(initial_memory_is_there_for_every_message),
 #ifdef kunit_activate_static_stub
+	KUNIT_CASE(reset_wipes_with_interrupts_on),
 	KUNIT_CASE(failed_creation_leaves_nothing),
 	KUNIT_CASE_PARAM(failed_memory_loses_and_charges_nothing, flags_gen_params),
 	KUNIT_CASE(memory_pressure_inflates_nothing),

@@ -1174,7 +1174,7 @@ static void run_heap(void)
 		sizeof(struct wsheap));
 	measure_reset("reset,empty", 0, 0);
 	measure_reset("reset,one-chunk", 1, 64);
-	/* Beyond what is folded into one. */
+	/* Beyond what is coalesced. */
 	measure_reset("reset,many-chunks", 32, SZ_256K);
 	measure_nth("message,first", 1);
 	measure_nth("message,hundredth", 100);

@@ -65,11 +65,19 @@ run_kunit() {
 		"$(grep -a -c "^wsheap: " "$uml/cases.log" || true)"
 }
 
+# From 6.10 on memory is accounted by call site.
+profiling=()
+if grep -q 'config MEM_ALLOC_PROFILING$' "$source/lib/Kconfig.debug"; then
+	profiling=(--kconfig_add CONFIG_MEM_ALLOC_PROFILING=y
+		--kconfig_add CONFIG_MEM_ALLOC_PROFILING_ENABLED_BY_DEFAULT=y
+		--kconfig_add CONFIG_MEM_ALLOC_PROFILING_DEBUG=y)
+fi
 run_kunit "as it boots by default" run --jobs="$jobs" \
 	--kunitconfig="$top/.kunitconfig" \
 	--kconfig_add CONFIG_DEBUG_KERNEL=y \
 	--kconfig_add CONFIG_PROVE_LOCKING=y \
-	--kconfig_add CONFIG_KASAN=y --kconfig_add CONFIG_KASAN_VMALLOC=y
+	--kconfig_add CONFIG_KASAN=y --kconfig_add CONFIG_KASAN_VMALLOC=y \
+	"${profiling[@]}"
 run_kunit "with init_on_alloc=1 and slabs that are poisoned" exec \
 	--kernel_args=init_on_alloc=1 --kernel_args=slub_debug=P
 run_kunit "with init_on_free=1" exec --kernel_args=init_on_free=1
@@ -105,6 +113,8 @@ try rmmod wsheap_stress
 try rmmod wsheap
 dmesg | grep -c 'heap left-behind was never destroyed' | sed 's/^/guest: reports: /'
 dmesg | grep -c 'pool left-behind destroyed while 1 of its heaps' | sed 's/^/guest: pools: /'
+dmesg | grep -c 'pool forgotten was never destroyed: 1 of its heaps are in use and left alone, 3 idle' | sed 's/^/guest: forgotten: /'
+dmesg | grep -c 'heap forgotten was never destroyed' | sed 's/^/guest: of forgotten: /'
 INIT
 make_initrd "$work/initrd" "$work/init" "$modules"/{wsheap,hello,wsheap_stress}.ko
 
@@ -138,6 +148,8 @@ check "a pool destroyed under its heap is reported by name" 1 \
 	"$(sed -n 's/guest: pools: //p' "$cache/stress.log")"
 check "heaps left behind are reported by name" 2 \
 	"$(sed -n 's/guest: reports: //p' "$cache/stress.log")"
+check "a forgotten pool is reported by name, and its heap in use" "1 1" \
+	"$(sed -n 's/guest: forgotten: //p' "$cache/stress.log") $(sed -n 's/guest: of forgotten: //p' "$cache/stress.log")"
 sed -n '/guest: mistakes begin/,/guest: mistakes end/p' "$cache/stress.log" > "$work/mistakes"
 check "each mistake is made" 1 "$(did insmod /modules/wsheap_stress.ko mistakes=1)"
 # reported WHAT: how often the log says so, and says where.
@@ -150,7 +162,7 @@ check "an unlock by a stranger is reported once" 1 "$(reported 'heap mistaken: w
 check "a call for private heaps on a message heap is reported once" 1 "$(reported 'wsheap_[a-z]*() called on message heap wsheap, but is for private heaps')"
 check "an unhandled failure is a warning with its figures" 1 \
 	"$(grep -a -c 'heap wsheap: error -122: 65536 bytes asked for, 24 in use, limit 4096' "$work/mistakes" || true)"
-grep -a -v 'heap left-behind was never destroyed\|drop_caches' "$cache/stress.log" |
+grep -a -v ' \(left-behind\|forgotten\) was never destroyed\|drop_caches' "$cache/stress.log" |
 	sed '/guest: mistakes begin/,/guest: mistakes end/d' > "$work/log"
 check "clean kernel log" '' "$(log_is_clean "$work/log" || true)"
 

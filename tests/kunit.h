@@ -11,6 +11,8 @@
 #include <linux/prandom.h>
 #include <linux/vmalloc.h>
 
+/* As a driver includes it, so that memory is charged to the tests. */
+#include "../wsheap.h"
 #include "../internal.h"
 
 #define SEED		0x77736865

@@ -5,8 +5,8 @@
 
 #include <linux/workqueue.h>
 
-#include "../pool.h"
 #include "kunit.h"
+#include "../pool.h"
 
 static struct wsheap_pool *test_pool(struct kunit *test, size_t initial_size,
 				     unsigned int reserve, unsigned int max_idle)
@@ -133,6 +133,34 @@ static void idle_heaps_go_under_pressure_and_no_others(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, memchr_inv(p, 0x77, 5000));
 	check_heap(test, used);
 	wsheap_pool_free(pool, used);
+	wsheap_pool_destroy(pool);
+	KUNIT_EXPECT_EQ(test, count_live(), live);
+}
+
+static int shrink_fn(struct wsheap *heap, void *data)
+{
+	struct shrink_control sc = { .nr_to_scan = 100 };
+
+	if (heap == data)
+		wsheap_pool_shrink_scan(NULL, &sc);
+	/* it is still whole */
+	return heap == data && requested_of(heap) == 0;
+}
+
+static void pool_keeps_an_idle_heap_that_is_visited(struct kunit *test)
+{
+	struct wsheap_pool *pool = test_pool(test, 0, 0, 40);
+	unsigned int i, live = count_live();
+	struct wsheap *heaps[20];
+
+	for (i = 0; i < ARRAY_SIZE(heaps); i++)
+		heaps[i] = wsheap_pool_alloc(pool, GFP_KERNEL);
+	for (i = 0; i < ARRAY_SIZE(heaps); i++)
+		wsheap_pool_free(pool, heaps[i]);
+	KUNIT_EXPECT_EQ(test, wsheap_for_each(shrink_fn, heaps[7]), 1);
+	KUNIT_EXPECT_EQ(test, count_live(), live + 1);
+	KUNIT_EXPECT_PTR_EQ(test, wsheap_pool_alloc(pool, GFP_KERNEL), heaps[7]);
+	wsheap_pool_free(pool, heaps[7]);
 	wsheap_pool_destroy(pool);
 	KUNIT_EXPECT_EQ(test, count_live(), live);
 }
@@ -331,6 +359,7 @@ static struct kunit_case wsheap_pool_cases[] = {
 	KUNIT_CASE(pool_refuses_bad_args),
 	KUNIT_CASE(idle_heaps_of_a_pool_are_bounded),
 	KUNIT_CASE(idle_heaps_go_under_pressure_and_no_others),
+	KUNIT_CASE(pool_keeps_an_idle_heap_that_is_visited),
 #ifdef kunit_activate_static_stub
 	KUNIT_CASE(reserve_serves_when_there_is_no_memory),
 	KUNIT_CASE(idle_heaps_of_other_cpus_serve_without_memory),

@@ -3,10 +3,11 @@
  * KUnit tests for private heaps.
  */
 
+#include <linux/debug_locks.h>
 #include <linux/kthread.h>
 
-#include "../private.h"
 #include "kunit.h"
+#include "../private.h"
 
 /* The allocation granularity of the system that these heaps come from. */
 #define GRANULE		SZ_256K
@@ -936,6 +937,28 @@ static void on_failure(struct wsheap *heap, const struct wsheap_error *err,
 	*(struct wsheap **)data = heap;
 }
 
+/* lockdep turns itself off when it reports something. */
+static void lock_holder_may_use_a_serialized_message_heap(struct kunit *test)
+{
+	struct wsheap_args args = { .flags = WSHEAP_SERIALIZE };
+	struct wsheap *message = wsheap_create(WSHEAP_UNLIMITED, 0, &args);
+	struct wsheap *heap = debug_heap(test, false, 0, 0, 0);
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, message);
+	if (!debug_locks) {
+		wsheap_destroy(message);
+		wsheap_destroy(heap);
+		kunit_skip(test, "lockdep has reported something already");
+	}
+	KUNIT_ASSERT_EQ(test, wsheap_lock(heap), 0);
+	KUNIT_EXPECT_NOT_NULL(test, wsheap_alloc(message, 9000, GFP_NOWAIT));
+	wsheap_reset(message);
+	wsheap_unlock(heap);
+	KUNIT_EXPECT_EQ(test, debug_locks, 1);
+	wsheap_destroy(message);
+	destroy_private(test, heap);
+}
+
 static void failure_is_raised_to_the_handler(struct kunit *test)
 {
 	struct wsheap *heap = wsheap_create_private(WSHEAP_GENERATE_EXCEPTIONS,
@@ -1038,6 +1061,59 @@ static void debug_mode_fills_fresh_and_freed_memory(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, wsheap_validate(heap, NULL));
 	p[50] = POISON_FREE;
 	destroy_private(test, heap);
+}
+
+/* What another caller does while a reset wipes the initial region. */
+static struct wsheap *wiped_heap;
+static unsigned int wipes, wipes_with_interrupts_off;
+static void *taken_meanwhile;
+
+static void interfering_wipe(struct wsheap_chunk *chunk, size_t from, size_t to)
+{
+	wipes++;
+	wipes_with_interrupts_off += irqs_disabled();
+	memset(chunk->mem + from, 0, to - from);
+	wsheap_reset(wiped_heap);
+	taken_meanwhile = wsheap_alloc(wiped_heap, 100, GFP_KERNEL);
+	wsheap_compact(wiped_heap);
+}
+
+static void private_reset_wipes_with_interrupts_on(struct kunit *test)
+{
+	static const size_t maxima[] = { 0, SZ_64K, 2 * SZ_64K };
+	unsigned int i, round;
+
+	if (!want_init_on_free())
+		kunit_skip(test, "needs init_on_free=1");
+	for (i = 0; i < ARRAY_SIZE(maxima); i++) {
+		wiped_heap = private_heap(test, SZ_64K, maxima[i]);
+		for (round = 0; round < 3; round++) {
+			KUNIT_ASSERT_NOT_NULL(test, wsheap_alloc(wiped_heap, 20000,
+								 GFP_KERNEL));
+			kunit_activate_static_stub(test, wsheap_chunk_wipe,
+						   interfering_wipe);
+			wipes = 0;
+			wipes_with_interrupts_off = 0;
+			wsheap_reset(wiped_heap);
+			kunit_deactivate_static_stub(test, wsheap_chunk_wipe);
+			/* the other reset leaves it to this one */
+			KUNIT_EXPECT_EQ(test, wipes, 1);
+			KUNIT_EXPECT_EQ(test, wipes_with_interrupts_off, 0);
+			/* where there may be another region, it serves */
+			KUNIT_EXPECT_EQ(test, !taken_meanwhile,
+					maxima[i] == SZ_64K);
+			KUNIT_EXPECT_EQ(test, requested_of(wiped_heap),
+					taken_meanwhile ? 100 : 0);
+			if (maxima[i])
+				KUNIT_EXPECT_LE(test, actual_of(wiped_heap), maxima[i]);
+			check_private(test, wiped_heap);
+			wsheap_free(wiped_heap, taken_meanwhile);
+			wsheap_reset(wiped_heap);
+			KUNIT_EXPECT_EQ(test, actual_of(wiped_heap), SZ_64K);
+			check_private(test, wiped_heap);
+		}
+		destroy_private(test, wiped_heap);
+	}
 }
 
 #ifdef kunit_activate_static_stub
@@ -1397,12 +1473,14 @@ static struct kunit_case wsheap_private_cases[] = {
 	KUNIT_CASE_PARAM(private_heap_works_in_atomic_context, private_gen_params),
 	KUNIT_CASE(unserialized_heap_cannot_be_locked),
 	KUNIT_CASE(calls_of_the_locks_holder_nest),
+	KUNIT_CASE(lock_holder_may_use_a_serialized_message_heap),
 	KUNIT_CASE(failure_is_raised_to_the_handler),
 	KUNIT_CASE_PARAM(clearing_kernel_shows_no_freed_bytes, private_gen_params),
 	KUNIT_CASE(debug_mode_finds_an_overrun_by_a_byte),
 	KUNIT_CASE(debug_mode_fills_fresh_and_freed_memory),
 	KUNIT_CASE_PARAM(random_operations_agree_with_a_model, private_gen_params),
 #ifdef kunit_activate_static_stub
+	KUNIT_CASE_PARAM(private_reset_wipes_with_interrupts_on, private_gen_params),
 	KUNIT_CASE_PARAM(mistakes_are_found_and_lose_nothing, private_gen_params),
 	KUNIT_CASE_PARAM(pointer_into_memory_given_back_is_not_followed, private_gen_params),
 	KUNIT_CASE_PARAM(overrun_that_reached_a_header_is_found, private_gen_params),

@@ -34,7 +34,7 @@ MODULE_PARM_DESC(seed, "of the random messages");
 
 static bool leave_one;
 module_param(leave_one, bool, 0444);
-MODULE_PARM_DESC(leave_one, "only leave a heap and a pool's heap behind, for wsheap to report");
+MODULE_PARM_DESC(leave_one, "only leave heaps and a pool behind, for wsheap to report");
 
 static bool greedy;
 module_param(greedy, bool, 0444);
@@ -530,7 +530,7 @@ static void softirq_fn(struct tasklet_struct *tasklet)
 
 static void run_in_hardirq(void)
 {
-	struct irq_work work = IRQ_WORK_INIT_HARD(hardirq_fn);
+	struct irq_work work = IRQ_WORK_INIT(hardirq_fn);
 
 	irq_work_queue(&work);
 	irq_work_sync(&work);
@@ -798,17 +798,18 @@ static const char *each_mistake_is_reported(void)
 		return "no heap";
 	p = wsheap_alloc(heap, 24, GFP_KERNEL);
 	q = wsheap_alloc(heap, 24, GFP_KERNEL);
-	if (!p || !q || q != p + 32)
+	/* In debug mode there are bytes to check between them. */
+	if (!p || !q || q < p + 32 || q > p + 64)
 		return "no memory, or blocks are not neighbours";
 	/* Twice a kind, to be reported once. */
 	wsheap_free(heap, wsheap_alloc(other, 24, GFP_KERNEL));
 	wsheap_free(heap, wsheap_alloc(message, 24, GFP_KERNEL));
 	wsheap_free(heap, p + 16);
 	wsheap_free(heap, q + 16);
-	p[24] ^= 1;
+	q[-8] ^= 1;
 	wsheap_free(heap, q);
 	wsheap_free(heap, q);
-	p[24] ^= 1;
+	q[-8] ^= 1;
 	wsheap_free(heap, p);
 	wsheap_free(heap, p);
 	wsheap_free(heap, p);
@@ -847,6 +848,7 @@ static const struct {
 static int __init stress_init(void)
 {
 	static const struct wsheap_args left_behind = { .name = "left-behind" };
+	static const struct wsheap_args forgotten = { .name = "forgotten" };
 	unsigned int i, failed = 0;
 	const char *wrong;
 
@@ -876,6 +878,10 @@ static int __init stress_init(void)
 		if (IS_ERR(pool) || !wsheap_pool_alloc(pool, GFP_KERNEL))
 			return -ENOMEM;
 		wsheap_pool_destroy(pool);
+		pool = wsheap_pool_create(100, 0, &forgotten, 2, 0);
+		if (IS_ERR(pool) || !wsheap_pool_alloc(pool, GFP_KERNEL))
+			return -ENOMEM;
+		wsheap_pool_free(pool, wsheap_pool_alloc(pool, GFP_KERNEL));
 		return PTR_ERR_OR_ZERO(wsheap_create(100, 0, &left_behind));
 	}
 

@@ -849,7 +849,8 @@ static int listener_open(void)
 		return ret;
 	sk = listener->sk;
 	sk->sk_reuse = SK_CAN_REUSE;
-	ret = kernel_bind(listener, (struct sockaddr *)&addr, sizeof(addr));
+	/* From 6.19 on this is no struct sockaddr. */
+	ret = kernel_bind(listener, (void *)&addr, sizeof(addr));
 	if (ret) {
 		sock_release(listener);
 		return ret;
