@@ -737,7 +737,7 @@ static bool sweep_slice(struct wsheap_private *private,
 	struct wsheap_block *block = (void *)private->hand, *run = block;
 	struct wsheap_region *region = private->hand_region, *next;
 	unsigned int left = PRIVATE_SLICE;
-	size_t length = 0, most;
+	size_t length = 0;
 	u32 state;
 
 	if (!private->hand)
@@ -749,10 +749,8 @@ static bool sweep_slice(struct wsheap_private *private,
 			run = block;
 		}
 		state = block_state(private, block);
-		most = (char *)region_end(region) - (char *)block;
 		if (state < BLOCK_END &&
-		    (block_length(private, block) > most ||
-		     block_span(private, block) > most))
+		    !region_has_whole(private, region, block))
 			state = BLOCK_STATES;
 		if (state < BLOCK_END) {
 			if (state == BLOCK_FREE || state == BLOCK_LOOSE) {
@@ -1250,10 +1248,9 @@ struct wsheap_block *wsheap_private_tile_at(struct wsheap_private *private,
 	for (;; block = next) {
 		if ((char *)block == private->open) {
 			next = (void *)private->open_end;
-		} else if (block_state(private, block) < BLOCK_END) {
+		} else if (block_state(private, block) < BLOCK_END &&
+			   region_has_whole(private, region, block)) {
 			next = block_at(block, block_span(private, block));
-			if (next > region_end(region))
-				return NULL;
 		} else {
 			return NULL;
 		}

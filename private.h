@@ -309,6 +309,21 @@ static inline struct wsheap_block *region_end(const struct wsheap_region *region
 			sizeof(struct wsheap_block));
 }
 
+/*
+ * Tells whether a tile ends in its region, so that a size that was overwritten is
+ * not followed. On 32-bit, an address beyond such a size may wrap, so lengths are
+ * compared.
+ */
+static inline bool region_has_whole(const struct wsheap_private *private,
+				    const struct wsheap_region *region,
+				    const struct wsheap_block *block)
+{
+	size_t most = (char *)region_end(region) - (char *)block;
+
+	return block_length(private, block) <= most &&
+	       block_span(private, block) <= most;
+}
+
 static inline int region_compare(const void *p, const struct rb_node *node)
 {
 	const struct wsheap_chunk *chunk = &region_of(node)->chunk;

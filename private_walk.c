@@ -189,10 +189,13 @@ static bool walk_is_free(struct wsheap_private *private,
 }
 
 static struct wsheap_block *walk_next(struct wsheap_private *private,
+				      struct wsheap_region *region,
 				      struct wsheap_block *block)
 {
 	if ((char *)block == private->open)
 		return (void *)private->open_end;
+	if (!region_has_whole(private, region, block))
+		return region_end(region);
 	return block_at(block, block_span(private, block));
 }
 
@@ -201,7 +204,7 @@ static void walk_tile(struct wsheap_private *private,
 		      struct wsheap_region *region, struct wsheap_block *block,
 		      struct wsheap_walk_entry *entry)
 {
-	struct wsheap_block *next = walk_next(private, block);
+	struct wsheap_block *next = walk_next(private, region, block);
 	size_t length;
 
 	entry->kind = WSHEAP_WALK_BUSY;
@@ -209,7 +212,7 @@ static void walk_tile(struct wsheap_private *private,
 	if (walk_is_free(private, block)) {
 		entry->kind = WSHEAP_WALK_FREE;
 		while (next < region_end(region) && walk_is_free(private, next))
-			next = walk_next(private, next);
+			next = walk_next(private, region, next);
 	}
 	length = (char *)next - (char *)block;
 	entry->size = entry->kind == WSHEAP_WALK_FREE ?
@@ -237,9 +240,9 @@ static struct wsheap_block *walk_from(struct wsheap_private *private,
 	if (!block)
 		return NULL;
 	if (!walk_is_free(private, block))
-		return walk_next(private, block);
+		return walk_next(private, region, block);
 	while (block < end && walk_is_free(private, block))
-		block = walk_next(private, block);
+		block = walk_next(private, region, block);
 	return block;
 }
 

@@ -506,11 +506,15 @@ static void absurd_sizes_are_refused_everywhere(struct kunit *test)
 		for (j = 0; j < ARRAY_SIZE(sizes); j++) {
 			struct wsheap_error err = {};
 			size_t size = sizes[j];
+			int code = -EOVERFLOW;
 
+			/* On 32-bit, SIZE_MAX / 2 is the largest block. */
+			if (size <= wsheap_largest_block(heap->flags))
+				code = size > max - in_use ? -EDQUOT : -ENOMEM;
 			KUNIT_EXPECT_NULL(test, wsheap_alloc_err(heap, size,
 								 GFP_KERNEL,
 								 &err));
-			KUNIT_EXPECT_EQ(test, err.code, -EOVERFLOW);
+			KUNIT_EXPECT_EQ(test, err.code, code);
 			KUNIT_EXPECT_EQ(test, err.asked, size);
 			KUNIT_EXPECT_EQ(test, err.in_use, in_use);
 			KUNIT_EXPECT_EQ(test, err.limit, max);
@@ -1338,16 +1342,18 @@ static void large_block_wastes_no_room_and_inflates_nothing(struct kunit *test)
 	for (i = 0; i < ARRAY_SIZE(larges); i++) {
 		struct wsheap *with = flags_heap(test, WSHEAP_UNLIMITED, 0);
 		struct wsheap *without = flags_heap(test, WSHEAP_UNLIMITED, 0);
-		size_t before, large;
+		size_t line = wsheap_block_align(with);
+		size_t before, large, rest;
 
 		KUNIT_ASSERT_NOT_NULL(test, wsheap_alloc(with, 64, GFP_KERNEL));
 		KUNIT_ASSERT_NOT_NULL(test, wsheap_alloc(without, 64, GFP_KERNEL));
 		before = actual_of(with);
+		rest = BIT(CHUNK_FIRST_ORDER) - with->used->start - ALIGN(64, line);
 		KUNIT_ASSERT_NOT_NULL(test, wsheap_alloc(with, larges[i], GFP_KERNEL));
 		large = actual_of(with) - before;
 
 		/* the rest of the first chunk is still there */
-		for (j = 0; j < 400 / 8; j++) {
+		for (j = 0; j < rest / line; j++) {
 			KUNIT_ASSERT_NOT_NULL(test, wsheap_alloc(with, 8, GFP_KERNEL));
 			KUNIT_ASSERT_NOT_NULL(test, wsheap_alloc(without, 8, GFP_KERNEL));
 		}
@@ -1407,15 +1413,17 @@ static void node_heap_has_its_memory_from_pages_of_the_node(struct kunit *test)
 {
 	struct wsheap_args args = { .flags = WSHEAP_NODE, .node = 0 };
 	struct wsheap *heap = test_heap_args(test, WSHEAP_UNLIMITED, 0, &args);
-	char *p = wsheap_alloc(heap, 300000, GFP_KERNEL);
+	/* First, since there is room for it behind the other. */
+	char *p = wsheap_alloc(heap, 100, GFP_KERNEL);
 
 	KUNIT_ASSERT_NOT_NULL(test, p);
-	KUNIT_EXPECT_TRUE(test, is_vmalloc_addr(p));
+	KUNIT_ASSERT_FALSE(test, is_vmalloc_addr(p));
+	KUNIT_EXPECT_EQ(test, page_to_nid(virt_to_page(p)), 0);
+	p = wsheap_alloc(heap, 300000, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	KUNIT_ASSERT_TRUE(test, is_vmalloc_addr(p));
 	KUNIT_EXPECT_EQ(test, page_to_nid(vmalloc_to_page(p)), 0);
 	memset(p, 1, 300000);
-	p = wsheap_alloc(heap, 100, GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, p);
-	KUNIT_EXPECT_EQ(test, page_to_nid(virt_to_page(p)), 0);
 	destroy_checked(test, heap);
 }
 

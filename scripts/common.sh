@@ -193,8 +193,8 @@ get_source() {
 	rm -rf "$new"
 }
 
-# Sets source and kunit: a tree for UML, with wsheap in it. UML takes its tree
-# from the series that its configuration was tried with.
+# Sets source and kunit: a tree for UML and other kernels that run KUnit, with
+# wsheap in it. It is of the series that their configurations were tried with.
 get_uml_source() {
 	local series=6.12
 	get_source
@@ -300,4 +300,59 @@ guest_command() {
 log_is_clean() {
 	! grep -a -n -E \
 		'BUG|WARNING|Oops|Call Trace|Kernel panic|oom-killer|Out of memory|never destroyed|[Ll]eak|Unexpected gfp|Fix(ing up| your code)' "$1"
+}
+
+# What the scripts that test have counted. Their last line has the sum.
+passed=0
+failed=0
+skipped=0
+
+# count OUTPUT: adds what kunit.py counted.
+count() {
+	local line
+	line=$(grep -a 'Testing complete' "$1" | tail -n 1) || true
+	add() { sed -n "s/.*$1: \([0-9]*\).*/\1/p" <<<"$line"; }
+	[ -n "$line" ] || { failed=$((failed + 1)); say "no result from kunit.py"; }
+	passed=$((passed + $(add passed) + 0))
+	failed=$((failed + $(add failed) + $(add crashed) + $(add errors) + 0))
+	skipped=$((skipped + $(add skipped) + 0))
+}
+
+check() {
+	if [ "$2" = "$3" ]; then
+		passed=$((passed + 1))
+		echo "    ok: $1"
+	else
+		failed=$((failed + 1))
+		echo "    FAILED: $1: expected $2, got $3"
+	fi
+}
+
+# run_kunit BUILD WHAT COMMAND [ARGUMENT ...]: the suite, by a command of
+# kunit.py, with the kernel in BUILD.
+run_kunit() {
+	local build=$1 what=$2
+	shift 2
+	say "KUnit, $what"
+	# The log of an earlier run must not be taken for that of this one.
+	rm -f "$build/test.log"
+	if (cd "$source" && python3 "$kunit" "$@" --build_dir="$build" 'wsheap*') \
+		> "$build.log" 2>&1; then
+		# One run shows all cases; the others only what is wrong.
+		[ "$1" = exec ] ||
+			grep -a -E '\[(PASSED|SKIPPED|FAILED)\]' "$build.log"
+	else
+		cat "$build.log"
+		say "the failures in that"
+		grep -a -E '\[(FAILED|CRASHED|ERROR|NO TESTS RUN)\]' "$build.log" || true
+	fi
+	grep -a 'Testing complete' "$build.log" || true
+	count "$build.log"
+	[ -e "$build/test.log" ] || die "the kernel was not built; see above"
+	# A complaint of the kernel while the cases run is a failure, too.
+	sed -n '/KTAP version/,$p' "$build/test.log" > "$build/cases.log"
+	check "clean kernel log" '' "$(log_is_clean "$build/cases.log" || true)"
+	# The cases make one mistake that is to be reported, many times.
+	check "a mistake reported once, and nothing else said" 1 \
+		"$(grep -a -c "^wsheap: " "$build/cases.log" || true)"
 }

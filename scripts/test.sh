@@ -8,31 +8,6 @@
 
 . "$(dirname "$0")/common.sh"
 
-passed=0
-failed=0
-skipped=0
-
-# count OUTPUT: adds what kunit.py counted.
-count() {
-	local line
-	line=$(grep -a 'Testing complete' "$1" | tail -n 1) || true
-	add() { sed -n "s/.*$1: \([0-9]*\).*/\1/p" <<<"$line"; }
-	[ -n "$line" ] || { failed=$((failed + 1)); say "no result from kunit.py"; }
-	passed=$((passed + $(add passed) + 0))
-	failed=$((failed + $(add failed) + $(add crashed) + $(add errors) + 0))
-	skipped=$((skipped + $(add skipped) + 0))
-}
-
-check() {
-	if [ "$2" = "$3" ]; then
-		passed=$((passed + 1))
-		echo "    ok: $1"
-	else
-		failed=$((failed + 1))
-		echo "    FAILED: $1: expected $2, got $3"
-	fi
-}
-
 say "wsheap tests: KUnit under UML, then a stress under QEMU (about 8 minutes on a bare machine, 2 when run again)"
 need gcc:gcc make:make flex:flex bison:bison bc:bc python3:python3 \
 	qemu-system-x86_64:qemu-system-x86 cpio:cpio \
@@ -41,30 +16,6 @@ get_uml_source
 uml=$cache/uml-$(basename "$source")
 [ -e "$uml/linux" ] || say "building a UML kernel (5 minutes, once); progress is in $uml.log"
 
-# run_kunit WHAT COMMAND [ARGUMENT ...]: the suite, by a command of kunit.py.
-run_kunit() {
-	local what=$1
-	shift
-	say "KUnit, $what"
-	if (cd "$source" && python3 "$kunit" "$@" --build_dir="$uml" 'wsheap*') \
-		> "$uml.log" 2>&1; then
-		# One run shows all cases; the others only what is wrong.
-		[ "$1" = exec ] ||
-			grep -a -E '\[(PASSED|SKIPPED|FAILED)\]' "$uml.log"
-	else
-		cat "$uml.log"
-	fi
-	grep -a 'Testing complete' "$uml.log" || true
-	count "$uml.log"
-	[ -e "$uml/test.log" ] || die "the UML kernel was not built; see above"
-	# What the kernel says of us while the cases run fails them, too.
-	sed -n '/KTAP version/,$p' "$uml/test.log" > "$uml/cases.log"
-	check "clean kernel log" '' "$(log_is_clean "$uml/cases.log" || true)"
-	# The cases make one mistake that is to be reported, many times.
-	check "a mistake reported once, and nothing else said" 1 \
-		"$(grep -a -c "^wsheap: " "$uml/cases.log" || true)"
-}
-
 # From 6.10 on memory is accounted by call site.
 profiling=()
 if grep -q 'config MEM_ALLOC_PROFILING$' "$source/lib/Kconfig.debug"; then
@@ -72,15 +23,15 @@ if grep -q 'config MEM_ALLOC_PROFILING$' "$source/lib/Kconfig.debug"; then
 		--kconfig_add CONFIG_MEM_ALLOC_PROFILING_ENABLED_BY_DEFAULT=y
 		--kconfig_add CONFIG_MEM_ALLOC_PROFILING_DEBUG=y)
 fi
-run_kunit "as it boots by default" run --jobs="$jobs" \
+run_kunit "$uml" "as it boots by default" run --jobs="$jobs" \
 	--kunitconfig="$top/.kunitconfig" \
 	--kconfig_add CONFIG_DEBUG_KERNEL=y \
 	--kconfig_add CONFIG_PROVE_LOCKING=y \
 	--kconfig_add CONFIG_KASAN=y --kconfig_add CONFIG_KASAN_VMALLOC=y \
 	"${profiling[@]}"
-run_kunit "with init_on_alloc=1 and slabs that are poisoned" exec \
+run_kunit "$uml" "with init_on_alloc=1 and slabs that are poisoned" exec \
 	--kernel_args=init_on_alloc=1 --kernel_args=slub_debug=P
-run_kunit "with init_on_free=1" exec --kernel_args=init_on_free=1
+run_kunit "$uml" "with init_on_free=1" exec --kernel_args=init_on_free=1
 
 prepare_guest
 

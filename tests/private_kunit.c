@@ -434,7 +434,9 @@ static void huge_size_fails_and_leaves_the_block(struct kunit *test)
 
 		KUNIT_EXPECT_NULL(test, wsheap_alloc_err(heap, sizes[i],
 							 GFP_KERNEL, &err));
-		KUNIT_EXPECT_EQ(test, err.code, -EOVERFLOW);
+		/* On 32-bit, SIZE_MAX / 2 is the largest block. */
+		KUNIT_EXPECT_EQ(test, err.code,
+				sizes[i] > INT_MAX ? -EOVERFLOW : -ENOMEM);
 		KUNIT_EXPECT_NULL(test, wsheap_realloc(heap, p, sizes[i],
 						       GFP_KERNEL));
 		KUNIT_EXPECT_FALSE(test, wsheap_resize(heap, p, sizes[i],
@@ -507,24 +509,26 @@ static void zeroing_covers_only_the_growth(struct kunit *test)
 
 static void resizing_in_place_keeps_the_pointer_or_fails(struct kunit *test)
 {
-	static const size_t maximum[] = { 0, 8 * GRANULE };
+	/* On 32-bit, the blocks of a fixed heap may be half as large. */
+	const size_t unit = BITS_PER_LONG == 64 ? GRANULE : GRANULE / 2;
+	const size_t maximum[] = { 0, 8 * unit };
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(maximum); i++) {
 		struct wsheap *heap = private_heap(test, 0, maximum[i]);
-		char *p = wsheap_alloc(heap, 3 * GRANULE, GFP_KERNEL), *q;
+		char *p = wsheap_alloc(heap, 3 * unit, GFP_KERNEL), *q;
 
 		KUNIT_ASSERT_NOT_NULL(test, p);
-		memset(p, 1, 3 * GRANULE);
-		KUNIT_EXPECT_TRUE(test, wsheap_resize(heap, p, GRANULE * 3 / 2, GFP_KERNEL));
-		KUNIT_EXPECT_EQ(test, wsheap_size(heap, p), GRANULE * 3 / 2);
-		KUNIT_EXPECT_TRUE(test, wsheap_resize(heap, p, 2 * GRANULE, GFP_KERNEL));
-		KUNIT_EXPECT_EQ(test, wsheap_size(heap, p), 2 * GRANULE);
-		KUNIT_EXPECT_NULL(test, memchr_inv(p, 1, GRANULE * 3 / 2));
-		p = wsheap_realloc(heap, p, GRANULE * 3 / 2, GFP_KERNEL);
+		memset(p, 1, 3 * unit);
+		KUNIT_EXPECT_TRUE(test, wsheap_resize(heap, p, unit * 3 / 2, GFP_KERNEL));
+		KUNIT_EXPECT_EQ(test, wsheap_size(heap, p), unit * 3 / 2);
+		KUNIT_EXPECT_TRUE(test, wsheap_resize(heap, p, 2 * unit, GFP_KERNEL));
+		KUNIT_EXPECT_EQ(test, wsheap_size(heap, p), 2 * unit);
+		KUNIT_EXPECT_NULL(test, memchr_inv(p, 1, unit * 3 / 2));
+		p = wsheap_realloc(heap, p, unit * 3 / 2, GFP_KERNEL);
 		KUNIT_ASSERT_NOT_NULL(test, p);
-		KUNIT_EXPECT_FALSE(test, wsheap_resize(heap, p, 30 * GRANULE, GFP_KERNEL));
-		KUNIT_EXPECT_EQ(test, wsheap_size(heap, p), GRANULE * 3 / 2);
+		KUNIT_EXPECT_FALSE(test, wsheap_resize(heap, p, 30 * unit, GFP_KERNEL));
+		KUNIT_EXPECT_EQ(test, wsheap_size(heap, p), unit * 3 / 2);
 		check_private(test, heap);
 
 		/* A small one between others. */
@@ -547,20 +551,24 @@ static void resizing_in_place_keeps_the_pointer_or_fails(struct kunit *test)
 static void freed_memory_serves_other_sizes(struct kunit *test)
 {
 	struct wsheap *heap = private_heap(test, SZ_64K, SZ_64K);
-	unsigned int i, n = 0;
+	unsigned int i, n = 0, mid;
 	static void *p[SZ_64K / 16];
 	void *q;
 
 	while ((q = wsheap_alloc(heap, 100, GFP_KERNEL)))
 		p[n++] = q;
+	/* The first of an area may have free memory before it, which is merged. */
+	mid = n / 2;
+	while (mid < n - 2 && p[mid] != p[mid - 1] + 112)
+		mid++;
 	/* Of two neighbours one block can be made, of one none. */
-	wsheap_free(heap, p[n / 2]);
+	wsheap_free(heap, p[mid]);
 	KUNIT_EXPECT_NULL(test, wsheap_alloc(heap, 200, GFP_KERNEL));
-	wsheap_free(heap, p[n / 2 + 1]);
+	wsheap_free(heap, p[mid + 1]);
 	q = wsheap_alloc(heap, 200, GFP_KERNEL);
-	KUNIT_EXPECT_PTR_EQ(test, q, min(p[n / 2], p[n / 2 + 1]));
+	KUNIT_EXPECT_PTR_EQ(test, q, min(p[mid], p[mid + 1]));
 	for (i = 0; i < n; i++)
-		if (i != n / 2 && i != n / 2 + 1)
+		if (i != mid && i != mid + 1)
 			wsheap_free(heap, p[i]);
 	wsheap_free(heap, q);
 	KUNIT_EXPECT_EQ(test, requested_of(heap), 0);
@@ -1268,6 +1276,38 @@ static void overrun_of_a_block_that_shrank_is_found(struct kunit *test)
 	wsheap_destroy(heap);
 }
 
+/* As an underrun leaves it, which does not come to the seal. */
+static void size_that_was_written_over_is_not_followed(struct kunit *test)
+{
+	static const u32 sizes[] = { 0x41000000, INT_MAX, U32_MAX, SZ_64K };
+	struct wsheap *heap = private_heap(test, 0, 0);
+	char *p = wsheap_alloc(heap, 200, GFP_KERNEL);
+	char *q = wsheap_alloc(heap, 100, GFP_KERNEL);
+	unsigned int i, entries;
+
+	KUNIT_ASSERT_NOT_NULL(test, q);
+	count_reports(test);
+	for (i = 0; i < 2 * ARRAY_SIZE(sizes); i++) {
+		struct wsheap_walk_entry entry = {};
+		u32 saved = block_of(p)->size;
+
+		block_of(p)->size = sizes[i / 2];
+		wsheap_private(heap)->reported = 0;
+		wsheap_free(heap, q + 16);
+		KUNIT_EXPECT_EQ(test, reports[MISUSE_HEADER], i + 1);
+		KUNIT_EXPECT_FALSE(test, wsheap_validate(heap, p));
+		KUNIT_EXPECT_FALSE(test, wsheap_validate(heap, NULL));
+		for (entries = 0; !wsheap_walk(heap, &entry); entries++)
+			KUNIT_ASSERT_LT(test, entries, 10);
+		block_of(p)->size = saved;
+		KUNIT_EXPECT_TRUE(test, wsheap_validate(heap, NULL));
+		/* The same with one that has a tail. */
+		KUNIT_ASSERT_TRUE(test, wsheap_resize(heap, p, 300 - saved,
+						      GFP_KERNEL));
+	}
+	destroy_private(test, heap);
+}
+
 static void debug_mode_reports_what_it_finds(struct kunit *test)
 {
 	struct wsheap *heap = debug_heap(test, true, 0, 0, 0);
@@ -1485,6 +1525,7 @@ static struct kunit_case wsheap_private_cases[] = {
 	KUNIT_CASE_PARAM(pointer_into_memory_given_back_is_not_followed, private_gen_params),
 	KUNIT_CASE_PARAM(overrun_that_reached_a_header_is_found, private_gen_params),
 	KUNIT_CASE_PARAM(overrun_of_a_block_that_shrank_is_found, private_gen_params),
+	KUNIT_CASE_PARAM(size_that_was_written_over_is_not_followed, private_gen_params),
 	KUNIT_CASE(debug_mode_reports_what_it_finds),
 	KUNIT_CASE_PARAM(private_heap_without_memory_loses_nothing, private_gen_params),
 #endif
