@@ -1569,6 +1569,16 @@ static void interfering_wipe(struct wsheap_chunk *chunk, size_t from, size_t to)
 		wsheap_reset(wiped_heap);
 }
 
+/* The chunk for the initial size is the first one that a message uses. */
+static bool keeper_is_first(const struct wsheap *heap)
+{
+	const struct wsheap_chunk *chunk = heap->used;
+
+	while (chunk && chunk->next)
+		chunk = chunk->next;
+	return chunk && chunk->keeper;
+}
+
 static void reset_wipes_with_interrupts_on(struct kunit *test)
 {
 	static const size_t trims[] = { 0, SZ_16K, SZ_1M };
@@ -1597,6 +1607,8 @@ static void reset_wipes_with_interrupts_on(struct kunit *test)
 			kunit_deactivate_static_stub(test, wsheap_chunk_wipe);
 			KUNIT_EXPECT_EQ(test, wipes_with_interrupts_off, 0);
 			check_heap(test, wiped_heap);
+			KUNIT_EXPECT_EQ(test, keeper_is_first(wiped_heap),
+					initial[i % 2] && trim);
 			if (other_resets || !wipes)
 				KUNIT_EXPECT_LE(test, actual_of(wiped_heap), trim);
 			else
@@ -1606,10 +1618,15 @@ static void reset_wipes_with_interrupts_on(struct kunit *test)
 			KUNIT_EXPECT_LE(test, actual_of(wiped_heap), trim);
 			check_heap(test, wiped_heap);
 			/* the memory of the initial size is still there */
-			if (initial[i % 2] && trim)
-				KUNIT_EXPECT_NOT_NULL(test,
-						      wsheap_alloc(wiped_heap, 5000,
-								   GFP_NOWAIT));
+			take_blocks(test, wiped_heap, 30, 700);
+			wsheap_reset(wiped_heap);
+			if (!initial[i % 2] || !trim)
+				continue;
+			kunit_activate_static_stub(test, wsheap_backing_alloc,
+						   no_backing);
+			KUNIT_EXPECT_NOT_NULL(test, wsheap_alloc(wiped_heap, 5000,
+								 GFP_KERNEL));
+			kunit_deactivate_static_stub(test, wsheap_backing_alloc);
 		}
 		destroy_checked(test, wiped_heap);
 	}
@@ -2387,8 +2404,11 @@ static void initial_memory_is_there_for_every_message(struct kunit *test)
 			wsheap_reset(heap);
 			KUNIT_ASSERT_LE(test, actual_of(heap), SZ_64K);
 			kunit_activate_static_stub(test, wsheap_backing_alloc, no_backing);
+			obtained = 0;
 			KUNIT_ASSERT_NOT_NULL(test, wsheap_alloc(heap, initial[i / 2],
 								 GFP_KERNEL));
+			/* it does not even ask for more */
+			KUNIT_ASSERT_EQ(test, obtained, 0);
 			check_heap(test, heap);
 			kunit_deactivate_static_stub(test, wsheap_backing_alloc);
 		}
