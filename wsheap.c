@@ -690,7 +690,7 @@ struct retention {
  * Returns what an adaptive heap may hold after a reset: the most that messages
  * up to the peak can make a heap hold, and the keeper.
  */
-static size_t wsheap_adaptive_limit(size_t peak, size_t keeper)
+static inline size_t wsheap_adaptive_limit(size_t peak, size_t keeper)
 {
 	if (peak == U32_MAX)	/* or beyond */
 		return SIZE_MAX;
@@ -866,37 +866,44 @@ static __always_inline void wsheap_rewind(struct wsheap *heap,
 }
 
 /*
- * Tells whether that will do: not where bytes have to be zeroed, nor if an
- * adaptive heap holds more than such a message calls for.
+ * Tells whether that will do, also for a message without blocks: not where bytes
+ * have to be zeroed, nor if an adaptive heap holds more than such a message calls
+ * for.
  */
-static bool wsheap_may_rewind(struct wsheap *heap, struct wsheap_chunk *chunk)
+static bool wsheap_may_rewind(struct wsheap *heap)
 {
-	size_t size;
+	struct wsheap_chunk *first = heap->used;
+	size_t size, keeper;
 
-	if (!heap->used || heap->used->next || want_init_on_free() ||
-	    heap->state & WSHEAP_STATE_GREW)
+	if (heap->state & WSHEAP_STATE_GREW || want_init_on_free())
+		return false;
+	if (first && first->next)
 		return false;
 	if (!(heap->flags & WSHEAP_ADAPTIVE))
 		return true;
-	size = chunk->used - chunk->start + heap->slack;
+	if (!first)
+		return false;
+	size = first->used - first->start + heap->slack;
+	keeper = first->keeper ? wsheap_chunk_actual(first) : 0;
 	heap->peak = max_t(size_t, heap->peak, size);
-	return heap->actual <=
-	       wsheap_adaptive_limit(size, wsheap_keeper_actual(heap));
+	return heap->actual <= wsheap_adaptive_limit(size, keeper);
 }
 
 static noinline void wsheap_reset_long(struct wsheap *heap)
 {
-	struct wsheap_chunk *removed = NULL, *kept, *cur;
+	struct wsheap_chunk *removed = NULL, *kept, *first;
 	struct retention keep;
 	unsigned long irq;
 
 	if (heap->path == WSHEAP_PATH_PRIVATE)
 		return wsheap_private_reset(heap);
 	irq = wsheap_enter(heap);
-	cur = heap->cur;
-	if (wsheap_may_rewind(heap, cur)) {
-		wsheap_rewind(heap, cur, cur->mem + cur->used);
-		cur->used = cur->start;
+	if (wsheap_may_rewind(heap)) {
+		first = heap->used;
+		if (first) {
+			wsheap_rewind(heap, first, first->mem + first->used);
+			first->used = first->start;
+		}
 		return wsheap_leave(heap, irq);
 	}
 	wsheap_decide_retention(heap, &keep);
