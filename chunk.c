@@ -38,14 +38,26 @@ static void deferred_fn(struct work_struct *work)
 
 	llist_for_each_safe(node, next, llist_del_all(&deferred)) {
 		vfree(node);
+		/* Pairs with the acquire in wsheap_chunk_flush(). */
 		atomic_dec_return_release(&nr_deferred);
 	}
 }
 
 static DECLARE_WORK(deferred_work, deferred_fn);
 
-static void defer_vfree(void *mem)
+/* Called without the heap's lock: there may be hundreds of megabytes. */
+void wsheap_memory_wipe(void *mem, size_t size)
 {
+	KUNIT_STATIC_STUB_REDIRECT(wsheap_memory_wipe, mem, size);
+
+	memset(mem, 0, size);
+}
+
+static void defer_vfree(void *mem, size_t size)
+{
+	/* The bytes must be gone before the worker runs. */
+	if (want_init_on_free())
+		wsheap_memory_wipe(mem, size);
 	atomic_inc(&nr_deferred);
 	llist_add(mem, &deferred);
 	/* Needed also if the list was not empty: the worker may be past it. */
@@ -125,7 +137,9 @@ gfp_t wsheap_backing_gfp(const struct wsheap *heap, gfp_t gfp)
  */
 static void *backing_vmalloc(size_t size, gfp_t gfp, int node)
 {
-	gfp_t array_gfp = gfp & ~(GFP_ZONEMASK | __GFP_ZERO);
+	/* With __GFP_RETRY_MAYFAIL, kvmalloc() would insist on kmalloc(). */
+	gfp_t array_gfp = (gfp & ~(GFP_ZONEMASK | __GFP_ZERO |
+				   __GFP_RETRY_MAYFAIL)) | __GFP_NORETRY;
 	unsigned int nr = size >> PAGE_SHIFT;
 	unsigned int i, scope;
 	struct page **pages;
@@ -134,21 +148,30 @@ static void *backing_vmalloc(size_t size, gfp_t gfp, int node)
 	/* As vmalloc() has it: do not try to take more than there is. */
 	if (nr > totalram_pages())
 		return NULL;
+	/* vmap() would warn that there are no addresses. */
+	if (BITS_PER_LONG == 32 && size >= VMALLOC_TOTAL)
+		return NULL;
 	if (!(gfp & GFP_ZONEMASK))
 		gfp |= __GFP_HIGHMEM;
 	pages = kvmalloc_array_noprof(nr, sizeof(*pages), array_gfp);
 	if (!pages)
 		return NULL;
 	for (i = 0; i < nr && !fatal_signal_pending(current); i++) {
-		pages[i] = alloc_pages_node_noprof(node, gfp, 0);
+		if (node == NUMA_NO_NODE)
+			pages[i] = alloc_pages_noprof(gfp, 0);
+		else
+			pages[i] = alloc_pages_node_noprof(node, gfp, 0);
 		if (!pages[i])
 			break;
+		cond_resched();
 	}
 	if (i == nr) {
 		/*
-		 * vmap() allocates with GFP_KERNEL and no other flag. In this
-		 * scope it fails if memory is short, rather than loop in the
-		 * page allocator or invoke the OOM killer.
+		 * vmap() allocates page tables with GFP_KERNEL and no other
+		 * flag. In this scope it may draw on the reserves for them, but
+		 * it fails rather than loop in the page allocator, which may
+		 * have given its last page to this area, or invoke the OOM
+		 * killer.
 		 */
 		scope = memalloc_noreclaim_save();
 		mem = vmap(pages, nr, VM_MAP | VM_MAP_PUT_PAGES, PAGE_KERNEL);
@@ -161,9 +184,9 @@ static void *backing_vmalloc(size_t size, gfp_t gfp, int node)
 		return NULL;
 	}
 	/*
-	 * Blocks hold pointers to other objects, but kmemleak does not scan what
-	 * vmap() maps. vfree() removes the object. Of the two references that do
-	 * not count, one is in the kernel's own structures.
+	 * kmemleak does not track what vmap() maps, but blocks hold pointers to
+	 * other objects. vm_struct has one reference to the memory, so it takes
+	 * two for it not to be a leak. vfree() removes the object.
 	 */
 	kmemleak_alloc(mem, size, 2, array_gfp);
 	return mem;
@@ -232,14 +255,6 @@ struct wsheap_chunk *wsheap_chunk_obtain(const struct wsheap *heap, size_t size,
 	return chunk;
 }
 
-/* Called without the heap's lock: a chunk may have hundreds of megabytes. */
-void wsheap_chunk_wipe(struct wsheap_chunk *chunk, size_t from, size_t to)
-{
-	KUNIT_STATIC_STUB_REDIRECT(wsheap_chunk_wipe, chunk, from, to);
-
-	memset(chunk->mem + from, 0, to - from);
-}
-
 /* The one place where heaps release memory. Called without the heap's lock. */
 void wsheap_chunk_release_all(struct wsheap_chunk *chunk, bool may_sleep)
 {
@@ -247,6 +262,7 @@ void wsheap_chunk_release_all(struct wsheap_chunk *chunk, bool may_sleep)
 
 	for (; chunk; chunk = next) {
 		void *mem = chunk->mem;
+		size_t size = chunk->size;
 
 		next = chunk->next;
 		if (wsheap_chunk_is_separate(chunk))
@@ -256,6 +272,6 @@ void wsheap_chunk_release_all(struct wsheap_chunk *chunk, bool may_sleep)
 		else if (may_sleep)
 			vfree(mem);
 		else
-			defer_vfree(mem);
+			defer_vfree(mem, size);
 	}
 }

@@ -192,7 +192,7 @@ struct wsheap_chunk *wsheap_chunk_alloc_header(const struct wsheap *heap,
 					       size_t size, gfp_t gfp);
 struct wsheap_chunk *wsheap_chunk_obtain(const struct wsheap *heap, size_t size,
 					 size_t header, gfp_t gfp);
-void wsheap_chunk_wipe(struct wsheap_chunk *chunk, size_t from, size_t to);
+void wsheap_memory_wipe(void *mem, size_t size);
 void wsheap_chunk_release_all(struct wsheap_chunk *chunk, bool may_sleep);
 void wsheap_chunk_flush(void);
 bool wsheap_chunk_is_flushed(void);

@@ -158,7 +158,7 @@ static void visit_move(struct visit *visit, const struct wsheap *heap)
 {
 	lockdep_assert_held(&all_heaps_lock);
 	visit->heap = heap;
-	/* A waiter queues itself before it takes the lock and checks. */
+	/* A waiter queues itself and checks with the lock held. */
 	if (waitqueue_active(&visit_moved))
 		wake_up_all(&visit_moved);
 }

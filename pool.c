@@ -31,7 +31,6 @@
 #include <linux/minmax.h>
 #include <linux/mutex.h>
 #include <linux/sched.h>
-#include <linux/shrinker.h>
 
 /* All pools. The shrinker only tries the lock. */
 static DEFINE_MUTEX(all_pools_lock);
@@ -146,16 +145,28 @@ static struct wsheap *pool_take_reserve(struct wsheap_pool *pool)
 	return heap;
 }
 
-static void pool_push_idle(struct wsheap_pool *pool, struct wsheap *heap)
+/*
+ * Puts a heap into the reserve if that is short, else on the shared list if there
+ * is room or @force is set. Returns false if it did neither.
+ */
+static bool pool_put(struct wsheap_pool *pool, struct wsheap *heap, bool force)
 {
 	lockdep_assert_held(&pool->lock);
+	if (pool->reserved < pool->nr_reserve) {
+		list_push(&pool->reserve, heap);
+		WRITE_ONCE(pool->reserved, pool->reserved + 1);
+		return true;
+	}
+	if (pool->nr_idle >= pool->max_idle && !force)
+		return false;
 	list_push(&pool->idle, heap);
 	WRITE_ONCE(pool->nr_idle, pool->nr_idle + 1);
+	return true;
 }
 
 /*
- * Releases heaps from a list. One that wsheap_for_each() looks at stays idle,
- * because nobody may wait for that here. Returns the number of the others.
+ * Releases heaps from a list. One that wsheap_for_each() looks at stays in the
+ * pool, because nobody may wait for that here. Returns the number of the others.
  */
 static unsigned int pool_release_all(struct wsheap_pool *pool,
 				     struct wsheap *heaps, bool may_sleep)
@@ -171,37 +182,29 @@ static unsigned int pool_release_all(struct wsheap_pool *pool,
 			continue;
 		}
 		spin_lock_irqsave(&pool->lock, irq);
-		pool_push_idle(pool, heap);
+		pool_put(pool, heap, true);
 		spin_unlock_irqrestore(&pool->lock, irq);
+		wake_up(&pool->wait);
 	}
 	return released;
 }
 
-/*
- * Moves heaps from a list to the reserve if that is short, else to the shared
- * list. Releases those for which there is no room.
- */
+/* Puts heaps from a list where they belong. Releases those without a place. */
 static void pool_put_all(struct wsheap_pool *pool, struct wsheap *heaps)
 {
 	struct wsheap *heap, *excess = NULL;
-	bool wake = false;
+	unsigned int reserved;
 	unsigned long irq;
 
 	spin_lock_irqsave(&pool->lock, irq);
-	while ((heap = list_pop(&heaps))) {
-		if (pool->reserved < pool->nr_reserve) {
-			list_push(&pool->reserve, heap);
-			WRITE_ONCE(pool->reserved, pool->reserved + 1);
-			wake = true;
-		} else if (pool->nr_idle < pool->max_idle) {
-			pool_push_idle(pool, heap);
-		} else {
+	reserved = pool->reserved;
+	while ((heap = list_pop(&heaps)))
+		if (!pool_put(pool, heap, false))
 			list_push(&excess, heap);
-		}
-	}
+	reserved = pool->reserved - reserved;
 	spin_unlock_irqrestore(&pool->lock, irq);
 
-	if (wake)
+	if (reserved)
 		wake_up(&pool->wait);
 	pool_release_all(pool, excess, false);
 }
@@ -239,17 +242,17 @@ static noinline void pool_spill(struct wsheap_pool *pool,
 				struct wsheap *heap)
 {
 	struct wsheap *heaps = NULL;
-	unsigned int n;
+	int room;
 
 	heap = heap ?: slots_take(pool, cpu);
 	if (!heap)
 		return;
 	list_push(&heaps, heap);
 	/* Move as many more as there seems to be room for. */
-	n = pool->max_idle - READ_ONCE(pool->nr_idle) +
-	    pool->nr_reserve - READ_ONCE(pool->reserved);
-	n = min(n - !!n, pool->nr_slots / 2);
-	while (n-- && (heap = slots_take(pool, cpu)))
+	room = pool->max_idle - READ_ONCE(pool->nr_idle) +
+	       pool->nr_reserve - READ_ONCE(pool->reserved);
+	room = clamp(room - 1, 0, (int)pool->nr_slots / 2);
+	while (room-- && (heap = slots_take(pool, cpu)))
 		list_push(&heaps, heap);
 	pool_put_all(pool, heaps);
 }
@@ -303,7 +306,7 @@ struct wsheap *wsheap_pool_take_any(struct wsheap_pool *pool)
 /* How to ask for a new heap while there is still a reserve. */
 static gfp_t pool_gfp_impatient(const struct wsheap_pool *pool, gfp_t gfp)
 {
-	gfp = wsheap_gfp_optional(gfp) & ~__GFP_IO;
+	gfp = wsheap_gfp_optional(gfp) & ~(__GFP_IO | __GFP_FS);
 	/* vmalloc needs a caller that may sleep. */
 	if (pool->args.initial_size <= KMALLOC_MAX_CACHE_SIZE / 2 &&
 	    !(pool->args.chunk_gfp & __GFP_DMA32))

@@ -76,7 +76,7 @@
 #define PRIVATE_AREA		SZ_4K
 /* Tiles that a sweep looks at before it lets others have the lock; not one. */
 #define PRIVATE_SLICE		512
-/* A bin of large blocks has room for a block, somewhere. */
+/* Tiles of large bins that are tried before the heap looks elsewhere. */
 #define PRIVATE_TRIED		8
 
 static const char * const misuse_text[] = {
@@ -506,7 +506,7 @@ static struct wsheap_block *private_find_large(struct wsheap_private *private,
 	return NULL;
 }
 
-/* The same with those of other small sizes. */
+/* As private_find_large(), from the bins of small tiles. */
 static struct wsheap_block *private_find_small(struct wsheap_private *private,
 					       const struct request *req)
 {
@@ -800,13 +800,14 @@ static void private_sweep(struct wsheap_private *private, bool thorough,
 {
 	bool joined;
 
-	/* A reset may be wiping the only region. */
-	if (!sweep_next(rb_first(&private->regions)))
-		return;
 	do {
 		joined = private->hand;
-		if (!joined)
+		if (!joined) {
+			/* A reset may be wiping the only region. */
+			if (!sweep_next(rb_first(&private->regions)))
+				return;
 			sweep_begin(private, thorough);
+		}
 		while (!sweep_slice(private, drop)) {
 			private_leave(private, *irq);
 			if (gfpflags_allow_blocking(gfp) &&
@@ -1024,7 +1025,7 @@ static void *private_try(struct wsheap_private *private, struct request *req,
 		code = private_grow(private, req, &irq, &drop);
 		if (!code)
 			continue;
-		/* Unless all is merged, as it was, and nothing was split since. */
+		/* Sweep again only if something was split or freed since. */
 		if (!thorough) {
 			if (!private->settled || private->cut)
 				private_sweep(private, true, req->gfp, &irq,
@@ -1325,7 +1326,10 @@ enum misuse wsheap_private_find(struct wsheap_private *private, const void *p,
 	return MISUSE_NONE;
 }
 
-/* The same, reported. Returns whether there is a block to go on with. */
+/*
+ * As wsheap_private_find(), and reports misuse. Returns whether the block can be
+ * used.
+ */
 static bool private_have(struct wsheap_private *private, const void *p,
 			 struct wsheap_region **dedicated, unsigned long caller)
 {
@@ -1903,6 +1907,8 @@ static void private_begin(struct wsheap_private *private)
 
 static void private_add_initial(struct wsheap_private *private)
 {
+	/* What was refused while a reset wiped the region may fit now. */
+	private_unsettle(private);
 	private->heap.actual -= region_actual(private->initial);
 	region_add(private, private->initial);
 	region_tile(private, private->initial);
@@ -1963,8 +1969,9 @@ static struct wsheap_chunk *private_detach(struct wsheap_private *private,
 }
 
 /*
- * With init_on_free, the initial region is wiped with the lock released. Other
- * callers do without it meanwhile: a heap with a maximum size may refuse them.
+ * With init_on_free, the initial region is wiped with the lock released, unless
+ * the caller holds wsheap_lock(). Other callers do without it meanwhile: a heap
+ * with a maximum size may refuse them.
  */
 void wsheap_private_reset(struct wsheap *heap)
 {
@@ -1984,7 +1991,8 @@ void wsheap_private_reset(struct wsheap *heap)
 	if (add && want_init_on_free()) {
 		private->wiping = true;
 		private_leave(private, irq);
-		wsheap_chunk_wipe(initial, REGION_FIRST, initial->size);
+		wsheap_memory_wipe(initial->mem + REGION_FIRST,
+				   initial->size - REGION_FIRST);
 		irq = private_enter(private);
 		private->wiping = false;
 	}

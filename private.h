@@ -77,22 +77,22 @@ struct wsheap_private {
 	u32 depth;			/* how often @owner holds wsheap_lock() */
 	u8 short_path;			/* enum private_short; never changes */
 	bool careful;			/* the tree is asked before a header is read */
-	bool thorough;			/* the sweep merges all, and gives back */
-	bool freed;			/* something, since it began */
-	bool settled;			/* merged all, and nothing freed since */
+	bool thorough;			/* the sweep merges all free neighbours */
+	bool freed;			/* a block was freed since the sweep began */
+	bool settled;			/* all is merged, and nothing was freed since */
 	bool wiping;			/* a reset wipes the initial region */
 	struct rb_root regions;		/* by address */
 	struct wsheap_region *initial;
-	char *open;			/* free, and not in a bin, */
-	char *open_end;			/* up to here */
+	char *open;			/* start of the open range, or NULL */
+	char *open_end;			/* end of the open range */
 	struct wsheap_block *top;	/* never used, and not in a bin */
 	size_t shared;			/* bytes of regions of many blocks */
-	size_t mark;			/* less what lives: what is in bins */
+	size_t mark;			/* live bytes and bytes in bins */
 	size_t peak;			/* the most that lived, as far as known */
-	size_t cut;			/* bytes not from bins, since the sweep */
+	size_t cut;			/* bytes cut since the last sweep */
 	size_t refused;			/* the shortest tile, while settled */
-	struct wsheap_region *hand_region;	/* of the sweep under way, */
-	char *hand;			/* which has come so far */
+	struct wsheap_region *hand_region; /* the sweep is in this region */
+	char *hand;			/* next tile of the sweep, or NULL */
 	struct task_struct *owner;	/* holder of wsheap_lock() */
 	unsigned long irq;
 	void (*failed)(struct wsheap *heap, const struct wsheap_error *err,

@@ -27,7 +27,6 @@
 #include "internal.h"
 
 #include <linux/export.h>
-#include <linux/log2.h>
 #include <linux/minmax.h>
 
 /* Slab serves up to two pages of 4 KiB. Larger blocks get dedicated chunks. */
@@ -129,8 +128,8 @@ static __always_inline void chunk_mark_dirty(struct wsheap_chunk *chunk, u32 end
 	chunk->zeroed = chunk->start;
 }
 
-/* A block that the long path allocates. */
-struct block {
+/* A request that takes the long path, and its result. */
+struct request {
 	size_t size;		/* a multiple of the heap's block alignment */
 	size_t align;		/* at least that alignment */
 	bool zero;		/* the bytes are left to be zeroed */
@@ -139,24 +138,24 @@ struct block {
 
 /* Cuts a block from a chunk. Returns false if it does not fit. */
 static bool chunk_cut(struct wsheap *heap, struct wsheap_chunk *chunk,
-		      struct block *block)
+		      struct request *req)
 {
 	char *free = chunk->mem + chunk->used;
 	size_t pad;
 
-	block->p = PTR_ALIGN(free, block->align);
-	pad = (char *)block->p - free;
-	if (pad > chunk_room(chunk) || block->size > chunk_room(chunk) - pad)
+	req->p = PTR_ALIGN(free, req->align);
+	pad = (char *)req->p - free;
+	if (pad > chunk_room(chunk) || req->size > chunk_room(chunk) - pad)
 		return false;
-	chunk->used += pad + block->size;
+	chunk->used += pad + req->size;
 	if (chunk->used > chunk->zeroed)
-		block->zero = chunk_zero(chunk, block->size, chunk->used);
+		req->zero = chunk_zero(chunk, req->size, chunk->used);
 	/*
 	 * In another chunk the padding could be this much more. The sum does not
 	 * matter beyond what can be coalesced. What the short path adds to it
 	 * before the next chunk is less than that chunk.
 	 */
-	heap->slack = min_t(u32, COALESCE_LARGEST, heap->slack + block->align -
+	heap->slack = min_t(u32, COALESCE_LARGEST, heap->slack + req->align -
 			    wsheap_block_align(heap) - pad);
 	return true;
 }
@@ -252,10 +251,10 @@ static struct wsheap_chunk *wsheap_use_chunk(struct wsheap *heap,
  * unless there is no current one, and does not make the chunks after it larger.
  */
 static bool wsheap_is_dedicated(const struct wsheap *heap,
-				const struct block *block)
+				const struct request *req)
 {
-	return chunk_start_max(heap) + block->align - wsheap_block_align(heap) +
-	       block->size > BLOCK_SHARED;
+	return chunk_start_max(heap) + req->align - wsheap_block_align(heap) +
+	       req->size > BLOCK_SHARED;
 }
 
 /*
@@ -264,18 +263,18 @@ static bool wsheap_is_dedicated(const struct wsheap *heap,
  * less than the block that did not fit it, which bounds what a heap holds to
  * WSHEAP_BOUND_FACTOR times the bytes asked for.
  */
-static bool wsheap_cut_free(struct wsheap *heap, struct block *block)
+static bool wsheap_cut_free(struct wsheap *heap, struct request *req)
 {
 	struct wsheap_chunk **link, *chunk;
 	unsigned int tries = FREE_TRIED;
 
 	for (link = &heap->free_chunks; (chunk = *link) && tries--;
 	     link = &chunk->next) {
-		if (!chunk_cut(heap, chunk, block))
+		if (!chunk_cut(heap, chunk, req))
 			continue;
 		wsheap_use_chunk(heap, link);
 		if (heap->cur == NO_CHUNK ||
-		    (!wsheap_is_dedicated(heap, block) &&
+		    (!wsheap_is_dedicated(heap, req) &&
 		     chunk_room(chunk) > chunk_room(heap->cur)))
 			swap(chunk, heap->cur);
 		if (chunk_room(chunk) > chunk_room(heap->alt))
@@ -286,15 +285,15 @@ static bool wsheap_cut_free(struct wsheap *heap, struct block *block)
 }
 
 /* Cuts a block from the memory that the heap holds. */
-static bool wsheap_cut(struct wsheap *heap, struct block *block)
+static bool wsheap_cut(struct wsheap *heap, struct request *req)
 {
-	if (chunk_cut(heap, heap->cur, block))
+	if (chunk_cut(heap, heap->cur, req))
 		return true;
 	heap->state &= ~WSHEAP_STATE_REWIND;
 	if (heap->state & WSHEAP_STATE_COALESCE)
 		return false;
-	if (!chunk_cut(heap, heap->alt, block))
-		return wsheap_cut_free(heap, block);
+	if (!chunk_cut(heap, heap->alt, req))
+		return wsheap_cut_free(heap, req);
 	/* More blocks of this size would all take the long path. */
 	if (chunk_room(heap->alt) > chunk_room(heap->cur))
 		swap(heap->alt, heap->cur);
@@ -384,22 +383,22 @@ static void wsheap_coalesce(struct wsheap *heap, gfp_t gfp, unsigned long *irq,
  * it can be recognized.
  */
 static struct wsheap_chunk *wsheap_grow(struct wsheap *heap,
-					const struct block *block, gfp_t gfp,
+					const struct request *req, gfp_t gfp,
 					unsigned long *irq)
 	__must_hold(&heap->lock)
 {
-	bool dedicated = wsheap_is_dedicated(heap, block);
+	bool dedicated = wsheap_is_dedicated(heap, req);
 	unsigned int order = heap->next_order;
 	struct wsheap_chunk *fresh = NULL;
 	size_t need, want = 0, header = 0;
 
 	if (dedicated) {
 		/* The system aligns a power of two, or pages, to its size. */
-		need = max(block->size, block->align);
+		need = max(req->size, req->align);
 		header = sizeof(struct wsheap_chunk);
 	} else {
-		need = chunk_start_max(heap) + block->align -
-		       wsheap_block_align(heap) + block->size;
+		need = chunk_start_max(heap) + req->align -
+		       wsheap_block_align(heap) + req->size;
 		want = BIT(order);
 		if (!gfpflags_allow_blocking(gfp))
 			want = min_t(size_t, want, PAGES_LARGEST);
@@ -463,7 +462,7 @@ void *wsheap_alloc_long(struct wsheap *heap, size_t size, size_t align,
 {
 	size_t block_align = wsheap_block_align(heap);
 	struct wsheap_chunk *grown = NULL, *removed = NULL;
-	struct block block = {};
+	struct request req = {};
 	bool failed = false;
 	unsigned long irq;
 	int code;
@@ -472,11 +471,11 @@ void *wsheap_alloc_long(struct wsheap *heap, size_t size, size_t align,
 	if (heap->path == WSHEAP_PATH_PRIVATE)
 		return wsheap_private_alloc(heap, size, align, gfp, err, caller);
 	code = wsheap_check_request(heap, size, align, gfp, caller);
-	block.align = max(align, block_align);
-	block.size = ALIGN(size, block_align);
+	req.align = max(align, block_align);
+	req.size = ALIGN(size, block_align);
 	/* An empty block faults as ZERO_SIZE_PTR does, and is aligned. */
 	if (!code && !size)
-		return (void *)max_t(unsigned long, block.align,
+		return (void *)max_t(unsigned long, req.align,
 				     (unsigned long)ZERO_SIZE_PTR);
 
 	irq = wsheap_enter(heap);
@@ -485,7 +484,7 @@ void *wsheap_alloc_long(struct wsheap *heap, size_t size, size_t align,
 			code = -EDQUOT;
 			break;
 		}
-		if (wsheap_cut(heap, &block)) {
+		if (wsheap_cut(heap, &req)) {
 			wsheap_charge(heap, size);
 			break;
 		}
@@ -497,7 +496,7 @@ void *wsheap_alloc_long(struct wsheap *heap, size_t size, size_t align,
 			/* Another caller used the chunk. Do not hold two. */
 			if (grown)
 				wsheap_remove_unused(heap, grown, &removed);
-			grown = wsheap_grow(heap, &block, gfp, &irq);
+			grown = wsheap_grow(heap, &req, gfp, &irq);
 			failed = !grown;
 		}
 	}
@@ -515,11 +514,11 @@ void *wsheap_alloc_long(struct wsheap *heap, size_t size, size_t align,
 	wsheap_chunk_release_all(removed, false);
 	if (code)
 		return NULL;
-	if (block.zero)
-		memset(block.p, 0, block.size);
+	if (req.zero)
+		memset(req.p, 0, req.size);
 	else if (gfp & __GFP_ZERO && !want_init_on_alloc(0))
-		memset(block.p, 0, size);
-	return block.p;
+		memset(req.p, 0, size);
+	return req.p;
 }
 
 /*
@@ -809,7 +808,8 @@ static void wsheap_wipe(struct wsheap *heap, struct wsheap_chunk *kept,
 
 	wsheap_leave(heap, *irq);
 	for (chunk = kept; chunk; chunk = chunk->next)
-		wsheap_chunk_wipe(chunk, chunk->start, chunk->used);
+		wsheap_memory_wipe(chunk->mem + chunk->start,
+				   chunk->used - chunk->start);
 	*irq = wsheap_enter(heap);
 	wsheap_put_back(heap, kept);
 
@@ -833,21 +833,18 @@ static void wsheap_wipe(struct wsheap *heap, struct wsheap_chunk *kept,
 	}
 }
 
-/*
- * Chooses the first chunk of the next message. @kept says what the last reset
- * kept.
- */
+/* Chooses the first chunk of the next message. @keep is from the last reset. */
 static void wsheap_begin_message(struct wsheap *heap,
-				 const struct retention *kept)
+				 const struct retention *keep)
 {
 	bool adaptive = heap->flags & WSHEAP_ADAPTIVE;
 
 	/* One chunk for the peak must be there before the excess goes. */
-	if (heap->actual > kept->unused_limit) {
+	if (heap->actual > keep->unused_limit) {
 		heap->state |= WSHEAP_STATE_COALESCE;
 		adaptive = false;
 	}
-	if (!(heap->state & WSHEAP_STATE_COALESCE) || kept->keeper || adaptive)
+	if (!(heap->state & WSHEAP_STATE_COALESCE) || keep->keeper || adaptive)
 		wsheap_use_first(heap);
 }
 
@@ -929,7 +926,8 @@ static noinline void wsheap_reset_long(struct wsheap *heap)
  * WSHEAP_PROPERTY_ACTUAL_SIZE at most the heap's trim_size, overhead included.
  * If trim_size is larger than max_size, nothing is trimmed. A private heap is
  * as after its creation. Memory from vmalloc that is not kept goes to a worker.
- * Equivalent of WsResetHeap().
+ * In a serialized heap, no allocation may be under way, because its block would be
+ * released before it is returned. Equivalent of WsResetHeap().
  *
  * Context: any but NMI; on PREEMPT_RT not in hardirq and not under a raw
  * spinlock. Never sleeps and never fails. The cost grows with the number of
@@ -943,7 +941,8 @@ void wsheap_reset(struct wsheap *heap)
 
 	if (unlikely(!heap))
 		return;
-	if (unlikely(!(heap->state & WSHEAP_STATE_REWIND)))
+	/* A serialized heap never has this bit, whoever changes others now. */
+	if (unlikely(!(data_race(heap->state) & WSHEAP_STATE_REWIND)))
 		return wsheap_reset_long(heap);
 	cur = heap->cur;
 	wsheap_rewind(heap, cur, heap->cursor);
@@ -977,7 +976,7 @@ static int wsheap_obtain_initial(struct wsheap *heap, size_t size, gfp_t gfp)
 /* Called before anybody else knows the heap. */
 int wsheap_message_setup(struct wsheap *heap, size_t initial_size, gfp_t gfp)
 {
-	static const struct retention all = { .unused_limit = SIZE_MAX };
+	static const struct retention none = { .unused_limit = SIZE_MAX };
 	unsigned long irq;
 	int ret;
 
@@ -995,7 +994,7 @@ int wsheap_message_setup(struct wsheap *heap, size_t initial_size, gfp_t gfp)
 	}
 	irq = wsheap_enter(heap);
 	wsheap_end_message(heap);
-	wsheap_begin_message(heap, &all);
+	wsheap_begin_message(heap, &none);
 	/* The first reset has to look whether the initial memory may stay. */
 	heap->state |= WSHEAP_STATE_GREW;
 	wsheap_leave(heap, irq);

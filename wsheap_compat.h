@@ -27,6 +27,7 @@
 #define kmalloc_node_noprof	kmalloc_node
 #define kzalloc_noprof		kzalloc
 #define kvmalloc_array_noprof	kvmalloc_array
+#define alloc_pages_noprof	alloc_pages
 #define alloc_pages_node_noprof	alloc_pages_node
 #endif
 

@@ -1557,16 +1557,38 @@ static struct wsheap *wiped_heap;
 static unsigned int wipes, wipes_with_interrupts_off;
 static bool other_resets;
 
-static void interfering_wipe(struct wsheap_chunk *chunk, size_t from, size_t to)
+static void interfering_wipe(void *mem, size_t size)
 {
 	wipes_with_interrupts_off += irqs_disabled();
-	memset(chunk->mem + from, 0, to - from);
+	memset(mem, 0, size);
 	if (wipes++)
 		return;
 	(void)wsheap_alloc(wiped_heap, 100, GFP_KERNEL);
 	(void)wsheap_alloc(wiped_heap, 20000, GFP_KERNEL);
 	if (other_resets)
 		wsheap_reset(wiped_heap);
+}
+
+static size_t wiped_bytes;
+
+static void counting_wipe(void *mem, size_t size)
+{
+	wiped_bytes += size;
+	memset(mem, 0, size);
+}
+
+static void memory_for_the_worker_is_wiped_at_once(struct kunit *test)
+{
+	struct wsheap *heap = test_heap(test, WSHEAP_UNLIMITED, 0);
+
+	KUNIT_ASSERT_NOT_NULL(test, wsheap_alloc(heap, 300000, GFP_KERNEL));
+	kunit_activate_static_stub(test, wsheap_memory_wipe, counting_wipe);
+	wiped_bytes = 0;
+	wsheap_reset(heap);
+	kunit_deactivate_static_stub(test, wsheap_memory_wipe);
+	KUNIT_EXPECT_EQ(test, wiped_bytes,
+			want_init_on_free() ? PAGE_ALIGN(300000) : 0);
+	destroy_checked(test, heap);
 }
 
 /* The chunk for the initial size is the first one that a message uses. */
@@ -1599,12 +1621,12 @@ static void reset_wipes_with_interrupts_on(struct kunit *test)
 		for (round = 0; round < 4; round++) {
 			take_blocks(test, wiped_heap, 30, 700);
 			take_blocks(test, wiped_heap, 2, 30000);
-			kunit_activate_static_stub(test, wsheap_chunk_wipe,
+			kunit_activate_static_stub(test, wsheap_memory_wipe,
 						   interfering_wipe);
 			wipes = 0;
 			wipes_with_interrupts_off = 0;
 			wsheap_reset(wiped_heap);
-			kunit_deactivate_static_stub(test, wsheap_chunk_wipe);
+			kunit_deactivate_static_stub(test, wsheap_memory_wipe);
 			KUNIT_EXPECT_EQ(test, wipes_with_interrupts_off, 0);
 			check_heap(test, wiped_heap);
 			KUNIT_EXPECT_EQ(test, keeper_is_first(wiped_heap),
@@ -2490,6 +2512,7 @@ static struct kunit_case wsheap_cases[] = {
 	KUNIT_CASE(adaptive_heap_keeps_no_more_than_the_trim_size),
 	KUNIT_CASE(initial_memory_is_there_for_every_message),
 #ifdef kunit_activate_static_stub
+	KUNIT_CASE(memory_for_the_worker_is_wiped_at_once),
 	KUNIT_CASE(reset_wipes_with_interrupts_on),
 	KUNIT_CASE(failed_creation_leaves_nothing),
 	KUNIT_CASE_PARAM(failed_memory_loses_and_charges_nothing, flags_gen_params),

@@ -1076,20 +1076,25 @@ static struct wsheap *wiped_heap;
 static unsigned int wipes, wipes_with_interrupts_off;
 static void *taken_meanwhile;
 
-static void interfering_wipe(struct wsheap_chunk *chunk, size_t from, size_t to)
+static void interfering_wipe(void *mem, size_t size)
 {
-	wipes++;
+	memset(mem, 0, size);
 	wipes_with_interrupts_off += irqs_disabled();
-	memset(chunk->mem + from, 0, to - from);
+	/* what the calls below hand to the worker is wiped, too */
+	if (wipes)
+		return;
+	wipes++;
 	wsheap_reset(wiped_heap);
 	taken_meanwhile = wsheap_alloc(wiped_heap, 100, GFP_KERNEL);
 	wsheap_compact(wiped_heap);
+	wsheap_free(wiped_heap, wsheap_alloc(wiped_heap, 62000, GFP_KERNEL));
 }
 
 static void private_reset_wipes_with_interrupts_on(struct kunit *test)
 {
 	static const size_t maxima[] = { 0, SZ_64K, 2 * SZ_64K };
 	unsigned int i, round;
+	void *p;
 
 	if (!want_init_on_free())
 		kunit_skip(test, "needs init_on_free=1");
@@ -1098,13 +1103,12 @@ static void private_reset_wipes_with_interrupts_on(struct kunit *test)
 		for (round = 0; round < 3; round++) {
 			KUNIT_ASSERT_NOT_NULL(test, wsheap_alloc(wiped_heap, 20000,
 								 GFP_KERNEL));
-			kunit_activate_static_stub(test, wsheap_chunk_wipe,
+			kunit_activate_static_stub(test, wsheap_memory_wipe,
 						   interfering_wipe);
 			wipes = 0;
 			wipes_with_interrupts_off = 0;
 			wsheap_reset(wiped_heap);
-			kunit_deactivate_static_stub(test, wsheap_chunk_wipe);
-			/* the other reset leaves it to this one */
+			kunit_deactivate_static_stub(test, wsheap_memory_wipe);
 			KUNIT_EXPECT_EQ(test, wipes, 1);
 			KUNIT_EXPECT_EQ(test, wipes_with_interrupts_off, 0);
 			/* where there may be another region, it serves */
@@ -1112,6 +1116,10 @@ static void private_reset_wipes_with_interrupts_on(struct kunit *test)
 					maxima[i] == SZ_64K);
 			KUNIT_EXPECT_EQ(test, requested_of(wiped_heap),
 					taken_meanwhile ? 100 : 0);
+			/* what was refused meanwhile fits now */
+			p = wsheap_alloc(wiped_heap, 62000, GFP_KERNEL);
+			KUNIT_EXPECT_NOT_NULL(test, p);
+			wsheap_free(wiped_heap, p);
 			if (maxima[i])
 				KUNIT_EXPECT_LE(test, actual_of(wiped_heap), maxima[i]);
 			check_private(test, wiped_heap);
