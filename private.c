@@ -42,9 +42,9 @@
  * In a heap that may grow, a block that does not fit an extent of
  * PRIVATE_SHARED has a dedicated region with a separate header: the memory is
  * just what was asked for, at the beginning of a page, and goes back to the
- * system as soon as it is freed. The short paths do not look before the beginning of a
- * page, where nothing may be, nor anywhere once a region from vmalloc went back
- * (careful): the tree is asked first. So a pointer to what is no more is
+ * system as soon as it is freed. The short paths do not look before the beginning
+ * of a page, where nothing may be, nor anywhere once a region from vmalloc went
+ * back (careful): the tree is asked first. So a pointer to what is no more is
  * reported, and not followed.
  *
  * The debug mode has a byte to check behind each block, and fills what is free.
@@ -888,7 +888,7 @@ static int private_grow(struct wsheap_private *private,
 	gfp_t gfp = req->gfp;
 	size_t want;
 
-	/* Whoever holds the lock by wsheap_lock() does not let it go. */
+	/* The holder of wsheap_lock() keeps the lock, and must not sleep. */
 	if (private_nested(private))
 		gfp &= ~__GFP_DIRECT_RECLAIM;
 	/* Where nobody may wait, the system may have none that is small enough. */

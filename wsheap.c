@@ -941,7 +941,7 @@ void wsheap_reset(struct wsheap *heap)
 
 	if (unlikely(!heap))
 		return;
-	/* A serialized heap never has this bit, whoever changes others now. */
+	/* Other callers may change a serialized heap, but that never has this bit. */
 	if (unlikely(!(data_race(heap->state) & WSHEAP_STATE_REWIND)))
 		return wsheap_reset_long(heap);
 	cur = heap->cur;
