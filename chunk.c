@@ -2,8 +2,9 @@
 /*
  * Chunks: memory from the system for heaps, and back to it.
  *
- * Small chunks come from kmalloc. Large ones come from vmalloc where the caller
- * may sleep, because kmalloc would round them up to a power of two of pages.
+ * Small chunks come from kmalloc. Large ones are mapped pages, as from vmalloc(),
+ * where the caller may sleep: kmalloc would round them up to a power of two of
+ * pages.
  * The header of a chunk is its first bytes. A chunk for one large block has a
  * separate header instead, so that the memory is exactly what was asked for: a
  * page stays a page, and is aligned as one.

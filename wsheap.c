@@ -901,21 +901,24 @@ static noinline void wsheap_reset_long(struct wsheap *heap)
 			wsheap_rewind(heap, first, first->mem + first->used);
 			first->used = first->start;
 		}
-		return wsheap_leave(heap, irq);
+	} else {
+		wsheap_decide_retention(heap, &keep);
+		kept = wsheap_trim(heap, &keep, &removed);
+		wsheap_end_message(heap);
+		if (want_init_on_free())
+			wsheap_wipe(heap, kept, &irq, &removed);
+		else
+			wsheap_put_back(heap, kept);
+		wsheap_begin_message(heap, &keep);
 	}
-	wsheap_decide_retention(heap, &keep);
-	kept = wsheap_trim(heap, &keep, &removed);
-	wsheap_end_message(heap);
-	if (want_init_on_free())
-		wsheap_wipe(heap, kept, &irq, &removed);
-	else
-		wsheap_put_back(heap, kept);
-	wsheap_begin_message(heap, &keep);
-	if (heap->cur != NO_CHUNK && heap->path == WSHEAP_PATH_SHORT &&
-	    !(heap->flags & WSHEAP_ADAPTIVE) && !want_init_on_free())
+	/* A refused block may have cleared the bit, and nothing else. */
+	if (heap->path == WSHEAP_PATH_SHORT &&
+	    !(heap->flags & WSHEAP_ADAPTIVE) && !want_init_on_free() &&
+	    heap->cur != NO_CHUNK)
 		heap->state |= WSHEAP_STATE_REWIND;
 	wsheap_leave(heap, irq);
-	wsheap_chunk_release_all(removed, false);
+	if (removed)
+		wsheap_chunk_release_all(removed, false);
 }
 
 /**

@@ -2113,6 +2113,27 @@ static void reset_while_another_obtains_memory_still_trims(struct kunit *test)
 	destroy_checked(test, heap);
 }
 
+static void refused_block_costs_only_its_own_message(struct kunit *test)
+{
+	struct wsheap *heap = test_heap(test, WSHEAP_UNLIMITED, SZ_64K);
+	int i;
+
+	take_blocks(test, heap, 1, 100);
+	wsheap_reset(heap);
+	for (i = 0; i < 2; i++) {
+		KUNIT_EXPECT_EQ(test, !!(heap->state & WSHEAP_STATE_REWIND),
+				!want_init_on_free());
+		take_blocks(test, heap, 1, 100);
+		kunit_activate_static_stub(test, wsheap_backing_alloc, no_backing);
+		KUNIT_EXPECT_NULL(test, wsheap_alloc(heap, 10000, GFP_KERNEL));
+		kunit_deactivate_static_stub(test, wsheap_backing_alloc);
+		KUNIT_EXPECT_FALSE(test, heap->state & WSHEAP_STATE_REWIND);
+		wsheap_reset(heap);
+		check_heap(test, heap);
+	}
+	destroy_checked(test, heap);
+}
+
 static void failed_device_registration_destroys_the_heap(struct kunit *test)
 {
 	unsigned int live = count_live();
@@ -2519,6 +2540,7 @@ static struct kunit_case wsheap_cases[] = {
 	KUNIT_CASE(memory_pressure_inflates_nothing),
 	KUNIT_CASE(memory_that_was_not_needed_goes_back),
 	KUNIT_CASE(reset_while_another_obtains_memory_still_trims),
+	KUNIT_CASE(refused_block_costs_only_its_own_message),
 	KUNIT_CASE(failed_device_registration_destroys_the_heap),
 #endif
 	{}
