@@ -9,6 +9,7 @@
  *	wsheap		message heaps, and the dispatch to private heaps
  *	private_walk	inspection of private heaps
  *	private		private heaps
+ *	private_tile	the memory of private heaps
  *	misuse		reports of a driver's mistakes
  *	chunk		memory from the system, and back to it
  */
@@ -49,13 +50,18 @@
  * @WSHEAP_PATH_LOCKED: from the current chunk, with the heap's lock held.
  * @WSHEAP_PATH_LONG: always by the long path. For contiguous heaps, if blocks
  *	are rounded to more than WSHEAP_MIN_ALIGN.
- * @WSHEAP_PATH_PRIVATE: by private.c.
+ * @WSHEAP_PATH_PRIVATE: from the quick bins of a private heap. This and all that
+ *	follow are private heaps.
+ * @WSHEAP_PATH_PRIVATE_LOCKED: the same, with the heap's lock held.
+ * @WSHEAP_PATH_PRIVATE_LONG: always by the long path of private heaps.
  */
 enum wsheap_path {
 	WSHEAP_PATH_SHORT,
 	WSHEAP_PATH_LOCKED,
 	WSHEAP_PATH_LONG,
 	WSHEAP_PATH_PRIVATE,
+	WSHEAP_PATH_PRIVATE_LOCKED,
+	WSHEAP_PATH_PRIVATE_LONG,
 };
 
 /*
@@ -141,47 +147,6 @@ static inline gfp_t wsheap_gfp_optional(gfp_t gfp)
 	return gfp | __GFP_NORETRY | __GFP_NOMEMALLOC;
 }
 
-/*
- * spin_lock_irqsave() is two function calls. The short paths try the same lock
- * inline where that is possible, and take the long path if it is contended.
- */
-#if defined(CONFIG_SMP) && !defined(CONFIG_PREEMPT_RT) && \
-	!defined(CONFIG_DEBUG_SPINLOCK)
-static __always_inline bool __wsheap_trylock(struct wsheap *heap,
-					     unsigned long *irq)
-{
-	local_irq_save(*irq);
-	if (likely(do_raw_spin_trylock(spinlock_check(&heap->lock))))
-		return true;
-	local_irq_restore(*irq);
-	return false;
-}
-
-static __always_inline void wsheap_trylock_end(struct wsheap *heap,
-					       unsigned long irq)
-	__releases(&heap->lock)
-{
-	do_raw_spin_unlock(spinlock_check(&heap->lock));
-	local_irq_restore(irq);
-}
-#else
-static __always_inline bool __wsheap_trylock(struct wsheap *heap,
-					     unsigned long *irq)
-{
-	return spin_trylock_irqsave(&heap->lock, *irq);
-}
-
-static __always_inline void wsheap_trylock_end(struct wsheap *heap,
-					       unsigned long irq)
-	__releases(&heap->lock)
-{
-	spin_unlock_irqrestore(&heap->lock, irq);
-}
-#endif
-
-#define wsheap_trylock(heap, irq) \
-	__cond_lock(wsheap, __wsheap_trylock(heap, irq))
-
 /* chunk.c */
 size_t wsheap_backing_size(const struct wsheap *heap, size_t size, gfp_t gfp);
 bool wsheap_backing_is_kmalloc(const struct wsheap *heap, size_t size,
@@ -211,7 +176,8 @@ int wsheap_private_setup(struct wsheap *heap, gfp_t gfp);
 void *wsheap_private_alloc(struct wsheap *heap, size_t size, size_t align,
 			   gfp_t gfp, struct wsheap_error *err,
 			   unsigned long caller);
-void *wsheap_private_alloc_short(struct wsheap *heap, size_t size);
+void *wsheap_private_alloc_quick(struct wsheap *heap, size_t size,
+				 unsigned long caller);
 void wsheap_private_reset(struct wsheap *heap);
 struct wsheap_chunk *wsheap_private_chunks(struct wsheap *heap);
 

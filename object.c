@@ -72,7 +72,7 @@ const char *wsheap_copy_name(const struct wsheap_args *args)
 
 static void object_free(struct wsheap *heap, bool may_sleep)
 {
-	wsheap_chunk_release_all(heap->path == WSHEAP_PATH_PRIVATE ?
+	wsheap_chunk_release_all(heap->path >= WSHEAP_PATH_PRIVATE ?
 				 wsheap_private_chunks(heap) :
 				 wsheap_message_chunks(heap), may_sleep);
 	if (!(heap->flags & WSHEAP_POOLED))
@@ -410,7 +410,7 @@ EXPORT_SYMBOL_NS_GPL(wsheap_get_property, WSHEAP_NS);
  */
 void wsheap_summary(struct wsheap *heap, struct wsheap_summary *sum)
 {
-	bool fixed = heap->path == WSHEAP_PATH_PRIVATE &&
+	bool fixed = heap->path >= WSHEAP_PATH_PRIVATE &&
 		     heap->max_size != WSHEAP_UNLIMITED;
 
 	sum->allocated = heap->max_size - READ_ONCE(heap->left);

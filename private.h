@@ -1,45 +1,61 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Private heaps: what private.c, private_walk.c and their tests share. The
- * picture is at the head of private.c.
+ * Private heaps: what their units share, and the short path. The picture is at
+ * the head of private_tile.c.
  */
 #ifndef _WSHEAP_PRIVATE_H
 #define _WSHEAP_PRIVATE_H
 
 #include <linux/bitops.h>
+#include <linux/hash.h>
 #include <linux/poison.h>
 #include <linux/rbtree.h>
 #include <linux/sched.h>
+#include <linux/swab.h>
 
 #include "internal.h"
 
 /* Tiles begin and end at multiples of this, headers before blocks. */
 #define TILE_ALIGN	16
-/* Free tiles up to this length, header included, are binned by exact length. */
+/* Freed tiles up to this length, header included, go to quick bins. */
 #define TILE_SMALL	768
-/* Longer ones are binned by magnitude. A private heap is 1 KiB with these. */
-#define LARGE_BINS	42
+#define QUICK_BINS	(TILE_SMALL / TILE_ALIGN + 1)
+/* Free tiles are binned by length, four bins for each doubling. */
+#define TILE_BINS	((31 - 5) * 4)
+/* Tiles that are merged before the heap decides anew, or lets others in. */
+#define TILE_SLICE	256
 
 /* The header before each block, live or free. */
 struct wsheap_block {
-	u32 seal;			/* the heap's key, the address, the state */
-	u32 size;			/* bytes as asked for, or as could be */
+	u32 seal;			/* see wsheap_tile_state() */
+	u32 size;			/* bytes as asked for, with these flags */
 };
 
-/* The state of a block is in the part of its seal that an overrun reaches last. */
-#define SEAL_SHIFT	(IS_ENABLED(CONFIG_CPU_BIG_ENDIAN) ? 0 : 28)
-#define SEAL_FREE	BIT(SEAL_SHIFT)
+#define BLOCK_IS_QUICK		BIT(31)	/* it is in a quick bin */
+#define BLOCK_IS_FREE		BIT(30)	/* the size is its length in TILE_ALIGN */
+#define BLOCK_SIZE_MASK		(BLOCK_IS_FREE - 1)
+
+/* At the beginning of a free tile, behind the header. Both are encoded. */
+struct tile_links {
+	unsigned long next;
+	unsigned long prev;
+};
+
+/* At the end of a free tile. */
+struct tile_foot {
+	u32 length;
+	u32 check;			/* of the key, the address and the length */
+};
 
 /* What a tile is. */
-enum {
-	BLOCK_SMALL,		/* A live block of a length that small[] has. */
-	BLOCK_FREE,		/* In a bin, unless a sweep is under way. */
-	BLOCK_LARGE,		/* A live block. */
-	BLOCK_WIDE,		/* A live block that also owns the next tile. */
-	BLOCK_LOOSE,		/* That next tile, or a free one in no bin. */
-	BLOCK_END,		/* The end of the region. */
-	BLOCK_STATES,		/* Any other state: damaged, or no tile. */
-	BLOCK_NONE = 8,		/* No tile has this state. */
+enum tile {
+	TILE_LIVE,
+	TILE_QUICK,			/* in a quick bin; in use to its neighbours */
+	TILE_PAIRED,			/* the same, after a free sliver */
+	TILE_FREE,			/* in a bin, unless it is a sliver */
+	TILE_LOST,			/* free, but written to: not given out again */
+	TILE_END,			/* the end of the region */
+	TILE_DAMAGED,
 };
 
 /* What can be wrong with a pointer. Each is reported once for a heap. */
@@ -54,45 +70,44 @@ enum misuse {
 	MISUSE_UNKNOWN,
 };
 
-/* Whether there are short paths to allocate and free blocks. */
-enum private_short {
-	PRIVATE_SHORT_NONE,		/* The bytes of a block have to be looked at. */
-	PRIVATE_SHORT_PLAIN,
-	PRIVATE_SHORT_LOCKED,		/* With the heap's lock held. */
-};
-
 struct wsheap_private {
 	struct wsheap heap;
 
-	/* The last freed first, linked through their first bytes. */
-	void *small[TILE_SMALL / TILE_ALIGN + 1];
-	struct hlist_head large[LARGE_BINS];
-	unsigned long large_map[BITS_TO_LONGS(LARGE_BINS)];
-
-	u32 key;
-	u32 short_key;			/* the seals of blocks freed by a short path */
-	u32 look_mask;			/* see private_may_look() */
+	unsigned long quick_size;	/* quick tiles, in units of TILE_ALIGN */
+	unsigned long key;		/* random; another one after each reset */
+	/*
+	 * If an address has none of these bits, the regions are searched before
+	 * the header in front of it is read. That may not be mapped: it may lie
+	 * in the page before, or in a region that went back to vmalloc.
+	 */
+	u32 look_mask;
 	u32 guard;			/* bytes to check behind each block */
-	u32 reported;			/* which kinds of misuse */
-	u32 depth;			/* how often @owner holds wsheap_lock() */
-	u8 short_path;			/* enum private_short; never changes */
-	bool careful;			/* the tree is asked before a header is read */
-	bool thorough;			/* the sweep merges all free neighbours */
-	bool freed;			/* a block was freed since the sweep began */
-	bool settled;			/* all is merged, and nothing was freed since */
+	/* Quick bins: blocks, the last freed first, each with a link. */
+	void *quick[QUICK_BINS];
+	/* Drained slivers without a free neighbour; those to be drained again. */
+	void *slivers, *retried;
+	struct {
+		struct wsheap_block block;
+		unsigned long link;
+	} __aligned(TILE_ALIGN) quick_end; /* the end of all quick bins; no tile */
+	/* Bins: lists of free tiles. */
+	struct wsheap_block *bins[TILE_BINS];
+	DECLARE_BITMAP(bin_map, TILE_BINS);
+
+	size_t small;			/* bytes of small tiles, live and quick */
+	size_t small_peak;		/* the most that were live */
+	size_t refused;			/* no free tile is as long as this */
+	bool merged;			/* something was, since @slivers were drained */
+
 	bool wiping;			/* a reset wipes the initial region */
+	u32 reported;			/* which kinds of misuse */
 	struct rb_root regions;		/* by address */
+	struct wsheap_chunk *shared;	/* the regions of many blocks */
+	size_t shared_size;
 	struct wsheap_region *initial;
-	char *open;			/* start of the open range, or NULL */
-	char *open_end;			/* end of the open range */
-	struct wsheap_block *top;	/* never used, and not in a bin */
-	size_t shared;			/* bytes of regions of many blocks */
-	size_t mark;			/* live bytes and bytes in bins */
-	size_t peak;			/* the most that lived, as far as known */
-	size_t cut;			/* bytes cut since the last sweep */
-	size_t refused;			/* the shortest tile, while settled */
-	struct wsheap_region *hand_region; /* the sweep is in this region */
-	char *hand;			/* next tile of the sweep, or NULL */
+
+	unsigned long caller;		/* of the call that has the lock */
+	u32 depth;			/* how often @owner holds wsheap_lock() */
 	struct task_struct *owner;	/* holder of wsheap_lock() */
 	unsigned long irq;
 	void (*failed)(struct wsheap *heap, const struct wsheap_error *err,
@@ -111,11 +126,28 @@ struct wsheap_region {
 	struct rb_node node;
 };
 
-/* The offset of a region's first tile, and all that is no tile. */
+/*
+ * The offset of a region's first tile. There is room for a foot before it, which
+ * is never a right one.
+ */
 #define REGION_FIRST \
-	(ALIGN(sizeof(struct wsheap_region) + sizeof(struct wsheap_block), \
-	       TILE_ALIGN) - sizeof(struct wsheap_block))
-#define REGION_OVERHEAD	(REGION_FIRST + sizeof(struct wsheap_block))
+	(ALIGN(sizeof(struct wsheap_region) + sizeof(struct tile_foot) + \
+	       sizeof(struct wsheap_block), TILE_ALIGN) - \
+	 sizeof(struct wsheap_block))
+/* Bytes behind the end mark, so that links behind any header can be read. */
+#define REGION_LAST	TILE_ALIGN
+/* All that is no tile. */
+#define REGION_OVERHEAD \
+	(REGION_FIRST + sizeof(struct wsheap_block) + REGION_LAST)
+
+/* What a call asks for. */
+struct tile_request {
+	size_t size;			/* bytes */
+	size_t extent;			/* the same as a tile */
+	size_t align;			/* TILE_ALIGN at least */
+	gfp_t gfp;
+	unsigned long caller;
+};
 
 static __always_inline struct wsheap_private *
 wsheap_private(struct wsheap *heap)
@@ -127,7 +159,7 @@ static __always_inline bool wsheap_check_private(const struct wsheap *heap,
 						 const char *function,
 						 unsigned long caller)
 {
-	if (likely(heap->path == WSHEAP_PATH_PRIVATE))
+	if (likely(heap->path >= WSHEAP_PATH_PRIVATE))
 		return true;
 	wsheap_report_kind(heap, function, caller);
 	return false;
@@ -135,17 +167,6 @@ static __always_inline bool wsheap_check_private(const struct wsheap *heap,
 
 /* For functions that drivers call: reports a call on a message heap. */
 #define wsheap_is_private(heap) wsheap_check_private(heap, __func__, _RET_IP_)
-
-static __always_inline u32 block_key(u32 key, const void *p)
-{
-	return key ^ (u32)(unsigned long)p;
-}
-
-/* The state as it appears in a seal. */
-static inline u32 block_bits(u32 state)
-{
-	return state << SEAL_SHIFT;
-}
 
 static inline bool private_is_fixed(const struct wsheap_private *private)
 {
@@ -155,6 +176,21 @@ static inline bool private_is_fixed(const struct wsheap_private *private)
 static inline size_t private_live(const struct wsheap_private *private)
 {
 	return private->heap.max_size - private->heap.left;
+}
+
+/* Others may read the figure without the lock. */
+static __always_inline void private_charge(struct wsheap_private *private,
+					   size_t size)
+{
+	/* Others read it without the lock. They see the old or the new figure. */
+	data_race(private->heap.left -= size);
+}
+
+static __always_inline void private_uncharge(struct wsheap_private *private,
+					     size_t size)
+{
+	/* As above. */
+	data_race(private->heap.left += size);
 }
 
 /* The holder of wsheap_lock() calls. Only the caller itself can change that. */
@@ -191,12 +227,12 @@ static inline void private_leave(struct wsheap_private *private, unsigned long i
  * Tiles.
  */
 
-static inline struct wsheap_block *block_of(const void *p)
+static __always_inline struct wsheap_block *block_of(const void *p)
 {
 	return (struct wsheap_block *)p - 1;
 }
 
-static inline struct wsheap_block *block_at(const void *block, size_t offset)
+static inline struct wsheap_block *block_at(const void *block, ssize_t offset)
 {
 	return (void *)block + offset;
 }
@@ -212,66 +248,106 @@ static inline size_t block_room(const struct wsheap_private *private, size_t ext
 	return extent - sizeof(struct wsheap_block) - private->guard;
 }
 
+static inline size_t block_size(const struct wsheap_block *block)
+{
+	return block->size & BLOCK_SIZE_MASK;
+}
+
+/* Whatever was written there, nothing wraps. */
 static inline size_t block_length(const struct wsheap_private *private,
 				  const struct wsheap_block *block)
 {
-	/* Whatever was written there, the sum does not wrap. */
-	return block_extent(private, min_t(size_t, block->size, INT_MAX));
+	if (block->size & BLOCK_IS_FREE)
+		return block_size(block) * TILE_ALIGN;
+	return block_extent(private, block_size(block));
 }
 
-static inline u32 block_state(const struct wsheap_private *private,
-			      const struct wsheap_block *block)
+/*
+ * A secret that differs for each place. Links are encoded with its bytes swapped:
+ * of two neighbours the upper bytes of the address are the same, and a link would
+ * show those of the key.
+ */
+static __always_inline unsigned long tile_mask(const struct wsheap_private *private,
+					       const void *place)
 {
-	return ror32(block->seal ^ block_key(private->key, block + 1),
-		     SEAL_SHIFT);
+	return private->key ^ (unsigned long)place;
 }
 
-static inline void block_seal(const struct wsheap_private *private,
-			      struct wsheap_block *block, u32 state, size_t size)
+/* What a link adds to the seal of its tile. */
+static __always_inline u32 seal_link(unsigned long link)
 {
-	block->seal = block_key(private->key, block + 1) ^ block_bits(state);
-	block->size = size;
-}
-
-static inline void block_seal_live(const struct wsheap_private *private,
-				   struct wsheap_block *block, size_t size)
-{
-	bool small = block_extent(private, size) <= TILE_SMALL;
-
-	block_seal(private, block, small ? BLOCK_SMALL : BLOCK_LARGE, size);
-}
-
-static inline bool block_is_live(u32 state)
-{
-	return state == BLOCK_SMALL || state == BLOCK_LARGE ||
-	       state == BLOCK_WIDE;
-}
-
-/* Whether the tail of a wide block is sound. */
-static inline bool block_has_tail(const struct wsheap_private *private,
-				  const struct wsheap_block *block)
-{
-	size_t length = block_length(private, block);
-
-	return block_state(private, block_at(block, length)) == BLOCK_LOOSE;
-}
-
-/* The length of a block with all that belongs to it. */
-static inline size_t block_span(const struct wsheap_private *private,
-				const struct wsheap_block *block)
-{
-	size_t length = block_length(private, block);
-
-	if (block_state(private, block) == BLOCK_WIDE &&
-	    block_has_tail(private, block))
-		length += block_length(private, block_at(block, length));
-	return length;
+	return hash_long(link, 32);
 }
 
 static inline bool debug_overrun(const struct wsheap_private *private, const void *p,
 				 size_t size, size_t room)
 {
 	return private->guard && memchr_inv(p + size, SLUB_RED_ACTIVE, room - size);
+}
+
+/*
+ * The short path: a small block comes from the quick bin of its length, and goes
+ * back there. It is not for heaps that look at the bytes of freed blocks.
+ */
+
+#define SMALL_SIZE	(TILE_SMALL - sizeof(struct wsheap_block))
+
+static __always_inline unsigned long quick_bin(size_t size)
+{
+	return (size + sizeof(struct wsheap_block) + TILE_ALIGN - 1) / TILE_ALIGN;
+}
+
+/*
+ * Returns NULL if the first tile of the bin is not what was put there. That is
+ * also so for an empty bin, because the seal of @quick_end never fits.
+ */
+static __always_inline void *private_alloc_quick(struct wsheap_private *private,
+						 size_t size)
+{
+	unsigned long bin = quick_bin(size), mask, *link;
+	struct wsheap_block *block;
+
+	if (unlikely(size > SMALL_SIZE))
+		return NULL;
+	link = private->quick[bin];
+	block = block_of(link);
+	mask = tile_mask(private, link);
+	/* The seal covers the link, so what it leads to is a tile as well. */
+	if (unlikely(block->seal + block->size !=
+		     ((u32)mask ^ seal_link(*link))))
+		return NULL;
+	private->quick[bin] = (void *)(*link ^ swab(mask));
+	private->quick_size -= bin;
+	private_charge(private, size);
+	block->seal = mask - size;
+	block->size = size;
+	return link;
+}
+
+/* Returns whether that was a small live block. */
+static __always_inline bool private_free_quick(struct wsheap_private *private,
+					       void *p)
+{
+	struct wsheap_block *block = block_of(p);
+	unsigned long bin, mask, *link = p;
+	u32 size;
+
+	/* Nor does NULL have these bits. */
+	if (unlikely(!((unsigned long)p & private->look_mask)))
+		return false;
+	mask = tile_mask(private, p);
+	size = block->size;
+	if (unlikely(block->seal + size != (u32)mask || size > SMALL_SIZE))
+		return false;
+	bin = quick_bin(size);
+	private->quick_size += bin;
+	private_uncharge(private, size);
+	size |= BLOCK_IS_QUICK;
+	*link = (unsigned long)private->quick[bin] ^ swab(mask);
+	block->seal = ((u32)mask ^ seal_link(*link)) - size;
+	block->size = size;
+	private->quick[bin] = link;
+	return true;
 }
 
 /*
@@ -306,7 +382,7 @@ static inline struct wsheap_block *region_end(const struct wsheap_region *region
 {
 	return block_at(region->chunk.mem,
 			ALIGN_DOWN(region->chunk.size, TILE_ALIGN) -
-			sizeof(struct wsheap_block));
+			REGION_LAST - sizeof(struct wsheap_block));
 }
 
 /*
@@ -320,8 +396,17 @@ static inline bool region_has_whole(const struct wsheap_private *private,
 {
 	size_t most = (char *)region_end(region) - (char *)block;
 
-	return block_length(private, block) <= most &&
-	       block_span(private, block) <= most;
+	return block_length(private, block) <= most;
+}
+
+/* Four bins for each doubling, from the shortest tile that has links on. */
+static inline unsigned int tile_bin(size_t length)
+{
+	unsigned int order;
+
+	length = max_t(size_t, length, 2 * TILE_ALIGN);
+	order = ilog2(length);
+	return (order - 5) * 4 + ((length >> (order - 2)) & 3);
 }
 
 static inline int region_compare(const void *p, const struct rb_node *node)
@@ -341,13 +426,45 @@ static inline struct wsheap_region *region_find(const struct wsheap_private *pri
 }
 
 /* private.c */
-extern bool wsheap_private_debug;
-void wsheap_private_report(struct wsheap_private *private, enum misuse misuse,
-			   const void *p, unsigned long caller);
 struct wsheap_block *wsheap_private_tile_at(struct wsheap_private *private,
 					    struct wsheap_region *region,
 					    const void *p);
 enum misuse wsheap_private_find(struct wsheap_private *private, const void *p,
 				struct wsheap_region **dedicated);
+
+/* private_tile.c */
+extern bool wsheap_private_debug;
+void wsheap_private_report(struct wsheap_private *private, enum misuse misuse,
+			   const void *p, unsigned long caller);
+enum tile wsheap_tile_state(const struct wsheap_private *private,
+			    const struct wsheap_block *block);
+struct wsheap_block *wsheap_tile_before(const struct wsheap_private *private,
+					const struct wsheap_block *block);
+bool __wsheap_tile_is_clean(const struct wsheap_private *private,
+			    const struct wsheap_block *block, size_t length);
+size_t wsheap_tile_count(const struct wsheap_private *private, enum tile tile);
+void wsheap_tile_begin(struct wsheap_private *private);
+void wsheap_tile_add_region(struct wsheap_private *private,
+			    struct wsheap_region *region);
+bool wsheap_tile_del_region(struct wsheap_private *private,
+			    struct wsheap_region *region);
+void *wsheap_tile_take_quick(struct wsheap_private *private,
+			     const struct tile_request *req);
+void *wsheap_tile_cut(struct wsheap_private *private,
+		      const struct tile_request *req, bool all);
+void wsheap_tile_release(struct wsheap_private *private,
+			 struct wsheap_block *block);
+bool wsheap_tile_resize(struct wsheap_private *private,
+			struct wsheap_block *block, size_t size);
+bool wsheap_tile_drain(struct wsheap_private *private);
+size_t wsheap_tile_largest(const struct wsheap_private *private);
+
+/* Without the debug mode nobody can know. */
+static inline bool wsheap_tile_is_clean(const struct wsheap_private *private,
+					const struct wsheap_block *block,
+					size_t length)
+{
+	return !private->guard || __wsheap_tile_is_clean(private, block, length);
+}
 
 #endif /* _WSHEAP_PRIVATE_H */

@@ -7,107 +7,89 @@
 
 #include <linux/export.h>
 
-/* Checks a region's tiles, and counts what it has. */
-static bool region_validate(struct wsheap_private *private,
-			    struct wsheap_region *region, size_t *live,
-			    size_t *in_bins)
+/**
+ * struct census - what the regions of a heap have
+ * @live: bytes that the live blocks asked for.
+ * @small: bytes of small tiles.
+ * @quick: quick tiles.
+ * @free: free tiles, but slivers.
+ */
+struct census {
+	size_t live, small, quick, free;
+};
+
+static bool dedicated_is_sound(const struct wsheap_private *private,
+			       const struct wsheap_region *region)
 {
-	struct wsheap_block *block = region_first(region);
-	struct wsheap_block *end = region_end(region);
+	return !debug_overrun(private, region->chunk.mem, region->chunk.used,
+			      region->chunk.size);
+}
+
+/* Tells whether a tile, and what it says of the one before, is sound. */
+static bool tile_is_sound(const struct wsheap_private *private,
+			  const struct wsheap_block *block, enum tile tile,
+			  const struct wsheap_block *before)
+{
+	size_t length = block_length(private, block);
+
+	if (wsheap_tile_before(private, block) != before ||
+	    (before && tile == TILE_FREE))
+		return false;
+	if (tile == TILE_LIVE)
+		return !debug_overrun(private, block + 1, block_size(block),
+				      length - sizeof(*block));
+	return tile == TILE_LOST || wsheap_tile_is_clean(private, block, length);
+}
+
+/* Checks a region's tiles, and counts them. */
+static bool region_validate(struct wsheap_private *private,
+			    struct wsheap_region *region, struct census *census)
+{
+	struct wsheap_block *block = region_first(region), *before = NULL;
+	enum tile tile;
+	size_t length;
 
 	if (region_is_dedicated(region)) {
-		*live += region->chunk.used;
-		return !debug_overrun(private, region->chunk.mem,
-				      region->chunk.used, region->chunk.size);
+		census->live += region->chunk.used;
+		return dedicated_is_sound(private, region);
 	}
-	while (block != end) {
-		size_t length, room, links = 0;
-		void *p = block + 1;
-
-		if ((char *)block == private->open) {
-			block = (void *)private->open_end;
+	for (;; block = block_at(block, length)) {
+		tile = wsheap_tile_state(private, block);
+		if (block == region_end(region))
+			return tile == TILE_END &&
+			       wsheap_tile_before(private, block) == before;
+		length = block_length(private, block);
+		if (tile == TILE_DAMAGED || tile == TILE_END ||
+		    !region_has_whole(private, region, block) ||
+		    !tile_is_sound(private, block, tile, before))
+			return false;
+		before = NULL;
+		if (tile == TILE_FREE) {
+			census->free += length > TILE_ALIGN;
+			before = block;
 			continue;
 		}
-		length = block_length(private, block);
-		room = length - sizeof(*block);
-		if (length > (char *)end - (char *)block)
-			return false;
-		switch (block_state(private, block)) {
-		case BLOCK_WIDE:
-			if (block_at(block, length) >= end ||
-			    block_state(private, block_at(block, length)) !=
-			    BLOCK_LOOSE)
-				return false;
-			fallthrough;
-		case BLOCK_SMALL:
-		case BLOCK_LARGE:
-			if (debug_overrun(private, p, block->size, room))
-				return false;
-			*live += block->size;
-			break;
-		case BLOCK_FREE:
-			*in_bins += 1;
-			links = min(room, sizeof(struct hlist_node));
-			fallthrough;
-		case BLOCK_LOOSE:
-			if (private->guard &&
-			    memchr_inv(p + links, POISON_FREE, room - links))
-				return false;
-			break;
-		default:
-			return false;
-		}
-		block = block_at(block, length);
+		if (length <= TILE_SMALL)
+			census->small += length;
+		if (tile == TILE_LIVE)
+			census->live += block_size(block);
+		else
+			census->quick += tile != TILE_LOST;
 	}
-	return block_state(private, end) == BLOCK_END;
-}
-
-/* A tile that a bin has a pointer to. */
-static bool bin_validate(struct wsheap_private *private, const void *p,
-			 size_t length)
-{
-	struct wsheap_region *region = region_find(private, p);
-
-	return region && !region_is_dedicated(region) &&
-	       IS_ALIGNED((unsigned long)p, TILE_ALIGN) &&
-	       block_of(p) >= region_first(region) &&
-	       block_of(p) < region_end(region) &&
-	       block_state(private, block_of(p)) == BLOCK_FREE &&
-	       (!length || block_length(private, block_of(p)) == length);
-}
-
-static bool private_validate_bins(struct wsheap_private *private, size_t left)
-{
-	struct hlist_node *node;
-	unsigned int i;
-	void *p;
-
-	for (i = 0; i < ARRAY_SIZE(private->small); i++) {
-		for (p = private->small[i]; p; p = *(void **)p)
-			if (!left-- ||
-			    !bin_validate(private, p, i * TILE_ALIGN))
-				return false;
-	}
-	for (i = 0; i < LARGE_BINS; i++) {
-		hlist_for_each(node, &private->large[i])
-			if (!left-- || !bin_validate(private, node, 0))
-				return false;
-	}
-	return !left;
 }
 
 static bool private_validate(struct wsheap_private *private)
 {
-	size_t live = 0, in_bins = 0;
+	struct census census = {};
 	struct rb_node *node;
 
 	for (node = rb_first(&private->regions); node; node = rb_next(node))
-		if (!region_validate(private, region_of(node), &live, &in_bins))
+		if (!region_validate(private, region_of(node), &census))
 			return false;
-	if (live != private_live(private))
-		return false;
-	/* Until a sweep has ended, not all that is free is in a bin. */
-	return private->hand || private_validate_bins(private, in_bins);
+	return census.live == private_live(private) &&
+	       census.small == private->small &&
+	       census.quick == wsheap_tile_count(private, TILE_QUICK) &&
+	       census.free == wsheap_tile_count(private, TILE_FREE);
 }
 
 static bool private_validate_block(struct wsheap_private *private,
@@ -120,10 +102,9 @@ static bool private_validate_block(struct wsheap_private *private,
 		return false;
 	if (dedicated)
 		return true;
-	/* What follows has a header, too, or is known to have none. */
-	next = block_at(block_of(p), block_span(private, block_of(p)));
-	return (char *)next == private->open ||
-	       block_state(private, next) < BLOCK_STATES;
+	/* What follows has a header, too. */
+	next = block_at(block_of(p), block_length(private, block_of(p)));
+	return wsheap_tile_state(private, next) != TILE_DAMAGED;
 }
 
 /**
@@ -180,23 +161,18 @@ static struct wsheap_region *region_beyond(struct wsheap_private *private,
 static bool walk_is_free(struct wsheap_private *private,
 			 const struct wsheap_block *block)
 {
-	u32 state;
+	enum tile tile = wsheap_tile_state(private, block);
 
-	if ((char *)block == private->open)
-		return true;
-	state = block_state(private, block);
-	return state == BLOCK_FREE || state == BLOCK_LOOSE;
+	return tile != TILE_LIVE && tile != TILE_DAMAGED;
 }
 
 static struct wsheap_block *walk_next(struct wsheap_private *private,
 				      struct wsheap_region *region,
 				      struct wsheap_block *block)
 {
-	if ((char *)block == private->open)
-		return (void *)private->open_end;
 	if (!region_has_whole(private, region, block))
 		return region_end(region);
-	return block_at(block, block_span(private, block));
+	return block_at(block, block_length(private, block));
 }
 
 /* Fills in what is at a tile; free neighbours are one. */
@@ -216,7 +192,7 @@ static void walk_tile(struct wsheap_private *private,
 	}
 	length = (char *)next - (char *)block;
 	entry->size = entry->kind == WSHEAP_WALK_FREE ?
-		      block_room(private, length) : block->size;
+		      block_room(private, length) : block_size(block);
 	entry->overhead = length - entry->size;
 }
 
@@ -234,8 +210,7 @@ static struct wsheap_block *walk_from(struct wsheap_private *private,
 	if (block < region_first(region))
 		return region_first(region);
 	/* What was there may have been merged since. */
-	if ((char *)block != private->open &&
-	    block_state(private, block) >= BLOCK_END)
+	if (block >= end || wsheap_tile_state(private, block) == TILE_DAMAGED)
 		block = wsheap_private_tile_at(private, region, block);
 	if (!block)
 		return NULL;

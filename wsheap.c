@@ -24,7 +24,7 @@
  * exceeds the trim size. It never allocates, sleeps or fails.
  */
 
-#include "internal.h"
+#include "private.h"
 
 #include <linux/export.h>
 #include <linux/minmax.h>
@@ -468,7 +468,7 @@ void *wsheap_alloc_long(struct wsheap *heap, size_t size, size_t align,
 	int code;
 
 	might_alloc(gfp);
-	if (heap->path == WSHEAP_PATH_PRIVATE)
+	if (heap->path >= WSHEAP_PATH_PRIVATE)
 		return wsheap_private_alloc(heap, size, align, gfp, err, caller);
 	code = wsheap_check_request(heap, size, align, gfp, caller);
 	req.align = max(align, block_align);
@@ -579,24 +579,27 @@ static noinline void *wsheap_alloc_stretch(struct wsheap *heap, size_t size)
 	return wsheap_cut_stretch(heap, size, WSHEAP_MIN_ALIGN);
 }
 
-static __always_inline void *wsheap_alloc_locked(struct wsheap *heap,
-						 size_t size)
+static noinline void *wsheap_alloc_locked(struct wsheap *heap, size_t size)
 {
 	struct wsheap_chunk *chunk;
-	void *block = NULL;
 	unsigned long irq;
+	void *block;
+	u32 used;
 
-	if (unlikely(!wsheap_trylock(heap, &irq)))
-		return NULL;
+	spin_lock_irqsave(&heap->lock, irq);
 	chunk = heap->cur;
+	used = chunk->used;
 	/* The room is a multiple of what sizes are rounded to. */
-	if (likely(size - 1 < (size_t)(chunk->zeroed - chunk->used) &&
-		   size <= heap->left)) {
-		block = chunk->mem + chunk->used;
-		chunk->used += ALIGN(size, WSHEAP_MIN_ALIGN);
-		wsheap_charge(heap, size);
+	if (unlikely(size - 1 >= (size_t)(chunk->zeroed - used) ||
+		     size > heap->left)) {
+		spin_unlock_irqrestore(&heap->lock, irq);
+		return NULL;
 	}
-	wsheap_trylock_end(heap, irq);
+	chunk->used = ALIGN(used + size, WSHEAP_MIN_ALIGN);
+	/* Others may read the figure, but it is only changed with the lock held. */
+	data_race(heap->left -= size);
+	block = chunk->mem + used;
+	spin_unlock_irqrestore(&heap->lock, irq);
 	return block;
 }
 
@@ -613,17 +616,19 @@ static __always_inline void *wsheap_alloc_locked(struct wsheap *heap,
  */
 void *__wsheap_alloc_cur(struct wsheap *heap, size_t size)
 {
-	switch (heap->path) {
-	case WSHEAP_PATH_SHORT:
-		return want_init_on_alloc(0) ? wsheap_alloc_stretch(heap, size) :
-					       NULL;
-	case WSHEAP_PATH_LOCKED:
+	void *p;
+
+	if (heap->path == WSHEAP_PATH_LOCKED)
 		return wsheap_alloc_locked(heap, size);
-	case WSHEAP_PATH_PRIVATE:
-		return wsheap_private_alloc_short(heap, size);
-	default:
-		return NULL;
+	/* Inline, because a call would take a tenth of it. */
+	if (heap->path == WSHEAP_PATH_PRIVATE && !want_init_on_alloc(0)) {
+		p = private_alloc_quick(wsheap_private(heap), size);
+		if (likely(p))
+			return p;
 	}
+	if (heap->path >= WSHEAP_PATH_PRIVATE)
+		return wsheap_private_alloc_quick(heap, size, _RET_IP_);
+	return want_init_on_alloc(0) ? wsheap_alloc_stretch(heap, size) : NULL;
 }
 EXPORT_SYMBOL_NS_GPL(__wsheap_alloc_cur, WSHEAP_NS);
 
@@ -892,7 +897,7 @@ static noinline void wsheap_reset_long(struct wsheap *heap)
 	struct retention keep;
 	unsigned long irq;
 
-	if (heap->path == WSHEAP_PATH_PRIVATE)
+	if (heap->path >= WSHEAP_PATH_PRIVATE)
 		return wsheap_private_reset(heap);
 	irq = wsheap_enter(heap);
 	if (wsheap_may_rewind(heap)) {

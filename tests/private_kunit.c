@@ -67,7 +67,6 @@ static void check_private(struct kunit *test, struct wsheap *heap)
 	KUNIT_ASSERT_LE(test, actual, max_size_of(heap));
 	KUNIT_ASSERT_NULL(test, heap->cursor);
 	KUNIT_ASSERT_NULL(test, heap->limit);
-	KUNIT_ASSERT_NULL(test, private->hand);
 }
 
 static void destroy_private(struct kunit *test, struct wsheap *heap)
@@ -595,6 +594,48 @@ static void empty_blocks_that_filled_a_heap_make_room(struct kunit *test)
 	while (n--)
 		wsheap_free(heap, p[n]);
 	KUNIT_EXPECT_NOT_NULL(test, wsheap_alloc(heap, 1000, GFP_KERNEL));
+	destroy_private(test, heap);
+}
+
+/* The longest run of memory that is not live, as a block. */
+static size_t longest_free(struct wsheap *heap)
+{
+	struct wsheap_walk_entry entry = {};
+	size_t longest = 0;
+
+	while (!wsheap_walk(heap, &entry))
+		if (entry.kind == WSHEAP_WALK_FREE)
+			longest = max(longest, entry.size + 1);
+	return longest;
+}
+
+static void fixed_heap_refuses_only_what_fits_nowhere(struct kunit *test)
+{
+	struct wsheap *heap = private_heap(test, SZ_16K, SZ_64K);
+	unsigned int i, refused = 0;
+	static void *p[1024];
+	struct rnd_state rnd;
+
+	prandom_seed_state(&rnd, SEED);
+	memset(p, 0, sizeof(p));
+	for (i = 0; i < 30000; i++) {
+		u32 slot = prandom_u32_state(&rnd) % ARRAY_SIZE(p);
+		size_t size = prandom_u32_state(&rnd);
+
+		/* Mostly small ones, empty ones among them. */
+		size = size % 64 ? size % (size & 64 ? 200 : 17) : size % 9000;
+		if (p[slot]) {
+			wsheap_free(heap, p[slot]);
+			p[slot] = NULL;
+			continue;
+		}
+		p[slot] = wsheap_alloc(heap, size, GFP_KERNEL);
+		if (p[slot])
+			continue;
+		refused++;
+		KUNIT_ASSERT_LE(test, longest_free(heap), size);
+	}
+	KUNIT_EXPECT_GT(test, refused, 100);
 	destroy_private(test, heap);
 }
 
@@ -1258,28 +1299,25 @@ static void overrun_of_a_block_that_shrank_is_found(struct kunit *test)
 	char *p = wsheap_alloc(heap, 200, GFP_KERNEL), saved[8];
 	char *q = wsheap_alloc(heap, 200, GFP_KERNEL);
 	static const size_t over[] = { 1, 4, 8 };
+	size_t end = ALIGN(104 + 8 + wsheap_private(heap)->guard, 16) - 8;
 	unsigned int i, j;
 
 	KUNIT_ASSERT_NOT_NULL(test, q);
 	count_reports(test);
 	KUNIT_ASSERT_TRUE(test, wsheap_resize(heap, p, 104, GFP_KERNEL));
 	for (i = 0; i < ARRAY_SIZE(over); i++) {
-		size_t end = ALIGN(104 + 8 + wsheap_private(heap)->guard, 16) - 8;
-
-		wsheap_private(heap)->reported = 0;
 		memcpy(saved, p + end, 8);
 		/* The seal is random, so a constant might be part of it. */
 		for (j = 0; j < over[i]; j++)
 			p[end + j] = ~saved[j];
 		KUNIT_EXPECT_FALSE(test, wsheap_validate(heap, p));
 		KUNIT_EXPECT_FALSE(test, wsheap_validate(heap, NULL));
-		wsheap_free(heap, p);
-		KUNIT_EXPECT_EQ(test, reports[MISUSE_HEADER], i + 1);
 		wsheap_compact(heap);
 		KUNIT_EXPECT_TRUE(test, wsheap_validate(heap, q));
 		KUNIT_EXPECT_EQ(test, requested_of(heap), 304);
 		memcpy(p + end, saved, 8);
 		KUNIT_EXPECT_TRUE(test, wsheap_validate(heap, p));
+		KUNIT_EXPECT_TRUE(test, wsheap_validate(heap, NULL));
 	}
 	wsheap_destroy(heap);
 }
@@ -1309,7 +1347,7 @@ static void size_that_was_written_over_is_not_followed(struct kunit *test)
 			KUNIT_ASSERT_LT(test, entries, 10);
 		block_of(p)->size = saved;
 		KUNIT_EXPECT_TRUE(test, wsheap_validate(heap, NULL));
-		/* The same with one that has a tail. */
+		/* The same with free memory behind it. */
 		KUNIT_ASSERT_TRUE(test, wsheap_resize(heap, p, 300 - saved,
 						      GFP_KERNEL));
 	}
@@ -1332,6 +1370,148 @@ static void debug_mode_reports_what_it_finds(struct kunit *test)
 	KUNIT_EXPECT_NOT_NULL(test, p);
 	KUNIT_EXPECT_EQ(test, reports[MISUSE_WRITTEN], 1);
 	destroy_private(test, heap);
+}
+
+/*
+ * A driver's stale writes. Whatever they leave in a free block, it is reported,
+ * no live block is touched, and no other memory is handed out.
+ */
+
+#define VICTIMS		32
+
+/* A heap with live blocks, and free ones between them. */
+struct attack {
+	struct wsheap *heap;
+	char *live[VICTIMS];
+	char *freed[VICTIMS];
+	size_t size;
+};
+
+static void attack_begin(struct kunit *test, struct attack *a, size_t size,
+			 bool merged)
+{
+	unsigned int i;
+
+	a->heap = private_heap(test, SZ_64K, SZ_64K);
+	a->size = size;
+	for (i = 0; i < VICTIMS; i++) {
+		a->freed[i] = wsheap_alloc(a->heap, size, GFP_KERNEL);
+		a->live[i] = wsheap_alloc(a->heap, size, GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, a->live[i]);
+		memset(a->live[i], i, size);
+	}
+	for (i = 0; i < VICTIMS; i++)
+		wsheap_free(a->heap, a->freed[i]);
+	if (merged)
+		wsheap_compact(a->heap);
+}
+
+/* Uses the heap up, and looks at all that it gives. */
+static void attack_end(struct kunit *test, struct attack *a, const char *bad,
+		       size_t bad_size)
+{
+	struct wsheap_region *region;
+	unsigned int i;
+	char *p;
+
+	while ((p = wsheap_alloc(a->heap, a->size, GFP_KERNEL))) {
+		region = region_find(wsheap_private(a->heap), p);
+		KUNIT_ASSERT_NOT_NULL(test, region);
+		KUNIT_ASSERT_LE(test, (unsigned long)p + a->size,
+				(unsigned long)region_end(region));
+		/* What was found damaged is never given out. */
+		KUNIT_ASSERT_TRUE(test, p + a->size <= bad || p >= bad + bad_size);
+		memset(p, 0xff, a->size);
+	}
+	while (wsheap_alloc(a->heap, 0, GFP_KERNEL))
+		;
+	for (i = 0; i < VICTIMS; i++) {
+		KUNIT_ASSERT_NULL(test, memchr_inv(a->live[i], i, a->size));
+		wsheap_free(a->heap, a->live[i]);
+	}
+	wsheap_compact(a->heap);
+	KUNIT_ASSERT_EQ(test, reports[MISUSE_WRITTEN], 1);
+	wsheap_reset(a->heap);
+	KUNIT_ASSERT_TRUE(test, wsheap_validate(a->heap, NULL));
+	wsheap_destroy(a->heap);
+}
+
+/* What an attacker would write: @what of these, at a place in a free block. */
+static bool attack_write(struct attack *a, char *place, unsigned int what,
+			 bool links)
+{
+	const unsigned int half = BITS_PER_LONG / 2;
+	unsigned long old, new;
+
+	memcpy(&old, place, sizeof(old));
+	if (what < BITS_PER_LONG)
+		new = old ^ BIT(what);
+	else if (what == BITS_PER_LONG)
+		new = 0;
+	else if (what == BITS_PER_LONG + 1)
+		new = (unsigned long)a->live[3];
+	else if (what == BITS_PER_LONG + 2)
+		new = ~old;
+	else if (what == BITS_PER_LONG + 3 && links)
+		new = old >> half | old << half;
+	else if (what < BITS_PER_LONG + 4 + half && links)
+		new = old ^ (1UL | BIT(half)) << (what - BITS_PER_LONG - 4);
+	else
+		return false;
+	memcpy(place, &new, sizeof(new));
+	return true;
+}
+
+static void attack_at(struct kunit *test, size_t size, bool merged, ssize_t offset)
+{
+	struct attack *a = kunit_kzalloc(test, sizeof(*a), GFP_KERNEL);
+	unsigned int what = 0;
+	bool wrote = true;
+	char *victim;
+
+	KUNIT_ASSERT_NOT_NULL(test, a);
+	for (; wrote; what++) {
+		attack_begin(test, a, size, merged);
+		count_reports(test);
+		victim = a->freed[VICTIMS / 2];
+		wrote = attack_write(a, victim + offset, what, offset >= 0);
+		if (wrote)
+			attack_end(test, a, victim, size);
+		else
+			wsheap_destroy(a->heap);
+		kunit_deactivate_static_stub(test, wsheap_private_report);
+	}
+}
+
+static void stale_write_to_a_quick_link_is_reported(struct kunit *test)
+{
+	attack_at(test, 56, false, 0);
+	attack_at(test, 8, false, 0);
+}
+
+static void stale_write_to_a_link_is_reported(struct kunit *test)
+{
+	attack_at(test, 56, true, 0);
+	attack_at(test, 56, true, sizeof(long));
+	attack_at(test, 900, true, 0);
+	attack_at(test, 900, true, sizeof(long));
+}
+
+static void stale_write_to_a_free_header_is_reported(struct kunit *test)
+{
+	attack_at(test, 56, false, -8);
+	attack_at(test, 56, true, -8);
+	attack_at(test, 900, true, -8);
+}
+
+static void stale_write_to_a_foot_is_reported(struct kunit *test)
+{
+	size_t foot = ALIGN(56 + 8, 16) - 16;
+
+	/* With a byte to check behind the block, it is not the driver's. */
+	if (((const struct private_case *)test->param_value)->debug)
+		foot += 16;
+	attack_at(test, 56, true, foot);
 }
 
 static bool memory_fails;
@@ -1507,6 +1687,7 @@ static struct kunit_case wsheap_private_cases[] = {
 	KUNIT_CASE_PARAM(resizing_in_place_keeps_the_pointer_or_fails, private_gen_params),
 	KUNIT_CASE_PARAM(freed_memory_serves_other_sizes, private_gen_params),
 	KUNIT_CASE_PARAM(empty_blocks_that_filled_a_heap_make_room, private_gen_params),
+	KUNIT_CASE_PARAM(fixed_heap_refuses_only_what_fits_nowhere, private_gen_params),
 	KUNIT_CASE_PARAM(what_a_settled_heap_split_is_merged_again, private_gen_params),
 	KUNIT_CASE_PARAM(regions_that_are_free_go_for_a_larger_block, private_gen_params),
 	KUNIT_CASE_PARAM(private_reset_returns_to_the_initial_size, private_gen_params),
@@ -1535,6 +1716,10 @@ static struct kunit_case wsheap_private_cases[] = {
 	KUNIT_CASE_PARAM(overrun_of_a_block_that_shrank_is_found, private_gen_params),
 	KUNIT_CASE_PARAM(size_that_was_written_over_is_not_followed, private_gen_params),
 	KUNIT_CASE(debug_mode_reports_what_it_finds),
+	KUNIT_CASE_PARAM(stale_write_to_a_quick_link_is_reported, private_gen_params),
+	KUNIT_CASE_PARAM(stale_write_to_a_link_is_reported, private_gen_params),
+	KUNIT_CASE_PARAM(stale_write_to_a_free_header_is_reported, private_gen_params),
+	KUNIT_CASE_PARAM(stale_write_to_a_foot_is_reported, private_gen_params),
 	KUNIT_CASE_PARAM(private_heap_without_memory_loses_nothing, private_gen_params),
 #endif
 	{}
