@@ -11,9 +11,9 @@ modules modules_install clean:
 		exit 1; }
 	$(MAKE) -C $(KERNEL_DIR) M=$(CURDIR) $@
 
-demo test test-arch bench check doc: export KERNEL_DIR := \
+demo test test-arch bench fuzz check doc: export KERNEL_DIR := \
 	$(if $(filter file,$(origin KERNEL_DIR)),,$(KERNEL_DIR))
-demo test test-arch bench check doc:
+demo test test-arch bench fuzz check doc:
 	@scripts/$@.sh
 
 help:
@@ -24,6 +24,7 @@ help:
 	@echo 'make test             all tests: KUnit under UML, stress under QEMU'
 	@echo 'make test-arch        KUnit in QEMU on ARCH=i386, s390 or arm64'
 	@echo 'make bench            what messages cost with wsheap and its peers'
+	@echo 'make fuzz             a fuzzer in user space on private heaps'
 	@echo 'make check            static checks: sparse, checkpatch, kernel-doc'
 	@echo 'make doc              the documentation as HTML'
 	@echo
@@ -33,4 +34,4 @@ help:
 	@echo 'ACCEL=kvm     KVM for demo and test, where it works'
 	@echo 'KEEP=1        make demo leaves the guest running; PORT= its port'
 
-.PHONY: modules modules_install clean demo test test-arch bench check doc help
+.PHONY: modules modules_install clean demo test test-arch bench fuzz check doc help
