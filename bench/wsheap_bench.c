@@ -4,11 +4,12 @@
  *
  * Prints one line for each figure, for scripts/bench.sh to read:
  *
- *	wsheap_bench: WORK ROW MESSAGES MINIMUM MEDIAN
+ *	wsheap_bench: WORK ROW MESSAGES MINIMUM MEDIAN MEAN
  *
  * in nanoseconds for so many messages. Where the machine's clock counts
- * instructions, they are instructions. The caller chooses the work, one a boot,
- * because kmalloc depends on what its slabs have been through:
+ * instructions, they are instructions. Some works have lines of their own. The
+ * caller chooses the work, one a boot, because kmalloc depends on what its slabs
+ * have been through:
  *
  *	insmod wsheap_bench.ko work=soap
  */
@@ -35,7 +36,7 @@
 
 static char *work = "";
 module_param(work, charp, 0444);
-MODULE_PARM_DESC(work, "soap, json, x509, fixed, heap, scale or churn");
+MODULE_PARM_DESC(work, "soap, json, x509, unseen, fixed, heap, worst, scale, churn or shapes");
 
 #define FIXED_BLOCKS	32	/* a message of blocks of one size */
 #define ALIGNMENT	64	/* of the aligned rows */
@@ -46,7 +47,7 @@ MODULE_PARM_DESC(work, "soap, json, x509, fixed, heap, scale or churn");
 #define WARMUP		5
 
 /*
- * The traces, from their text.
+ * The traces: recorded ones from their text, and others made here.
  */
 
 /* 'a'llocate, 'z'eroed, 'r'eallocate, 'f'ree, and the 'm'essage's end. */
@@ -69,11 +70,22 @@ static const struct op x509_text[] = {
 #include "x509.inc"
 };
 
-static const struct trace {
+/* What becomes of the blocks of a message. */
+enum frees {
+	FREES_NONE,		/* the allocator ignores frees */
+	FREES_ALL,		/* each is freed as the trace has it, or at the end */
+	FREES_LATE,		/* each is freed at the message's end */
+	FREES,
+};
+
+struct trace {
 	const char *name;
 	const struct op *ops;
 	size_t nr;
-} traces[] = {
+	struct op *prepared[FREES];
+};
+
+static struct trace traces[] = {
 	{ "soap", soap_text, ARRAY_SIZE(soap_text) },
 	{ "json", json_text, ARRAY_SIZE(json_text) },
 	{ "x509", x509_text, ARRAY_SIZE(x509_text) },
@@ -83,12 +95,163 @@ static const struct trace {
 
 static void *blocks[IDS];
 
+/* The seed alone decides, so all runs have the same numbers. */
+static u32 between(struct rnd_state *rnd, u32 least, u32 most)
+{
+	return least + prandom_u32_state(rnd) % (most - least + 1);
+}
+
 /*
- * An allocator ignores frees, or has each block freed: then those that live
- * when a message ends are freed there. Returns the ops with such frees written
- * out, or left out; ends with a zeroed op.
+ * Traces that are made rather than recorded, to judge private heaps by sizes and
+ * lifetimes that they were not designed with.
  */
-static struct op *prepare(const struct trace *trace, bool frees)
+
+#define UNSEEN_MESSAGES	16
+#define UNSEEN_OPS	(UNSEEN_MESSAGES * IDS)
+
+/* A trace in the making. */
+struct maker {
+	struct rnd_state rnd;
+	struct op *ops;
+	size_t nr;
+	u16 ids;		/* of the message so far */
+	u16 nr_live;
+	u16 live[IDS];		/* the oldest block first */
+};
+
+static void make_op(struct maker *m, char what, u16 id, u32 size)
+{
+	if (m->nr < UNSEEN_OPS)
+		m->ops[m->nr++] = (struct op) { what, id, size };
+}
+
+static void make_block(struct maker *m, u32 size)
+{
+	m->live[m->nr_live++] = m->ids;
+	make_op(m, 'a', m->ids++, size);
+}
+
+static void make_realloc(struct maker *m, u32 which, u32 size)
+{
+	make_op(m, 'r', m->live[which], size);
+}
+
+static void make_free(struct maker *m, u32 which)
+{
+	make_op(m, 'f', m->live[which], 0);
+	m->nr_live--;
+	memmove(&m->live[which], &m->live[which + 1],
+		(m->nr_live - which) * sizeof(m->live[0]));
+}
+
+static u32 any_live(struct maker *m)
+{
+	return between(&m->rnd, 0, m->nr_live - 1);
+}
+
+/* A parser of attributes: a buffer that doubles; frees in reverse order. */
+static void attributes_message(struct maker *m)
+{
+	u32 i, nr = between(&m->rnd, 40, 200), buffer = 64;
+
+	make_block(m, buffer);
+	for (i = 1; i <= nr; i++) {
+		make_block(m, between(&m->rnd, 16, 200));
+		if (i % 16 == 0 && buffer < 4096) {
+			buffer *= 2;
+			make_realloc(m, 0, buffer);
+		}
+	}
+	while (m->nr_live)
+		make_free(m, m->nr_live - 1);
+}
+
+/* A compiler: nodes of four sizes, freed in turn, half of them at the end. */
+static void nodes_message(struct maker *m)
+{
+	static const u8 sizes[] = { 32, 48, 64, 96 };
+	u32 i, nr = between(&m->rnd, 100, 400);
+
+	for (i = 0; i < nr; i++) {
+		make_block(m, sizes[between(&m->rnd, 0, ARRAY_SIZE(sizes) - 1)]);
+		if (i % 2)
+			make_free(m, 0);
+	}
+	while (m->nr_live)
+		make_free(m, 0);
+}
+
+/* Lines of a log: any size up to 1,500, freed in any order. */
+static void lines_message(struct maker *m)
+{
+	u32 i, nr = between(&m->rnd, 100, 400);
+
+	for (i = 0; i < nr; i++) {
+		if (m->nr_live <= between(&m->rnd, 0, 63))
+			make_block(m, between(&m->rnd, 1, 1500));
+		else
+			make_free(m, any_live(m));
+	}
+	while (m->nr_live)
+		make_free(m, any_live(m));
+}
+
+/* Anything: one block in 16 up to 9,000, and one op in 16 a realloc. */
+static void mixed_message(struct maker *m)
+{
+	u32 i, nr = between(&m->rnd, 100, 400);
+
+	for (i = 0; i < nr; i++) {
+		u32 most = between(&m->rnd, 0, 15) ? 300 : 9000;
+		u32 size = between(&m->rnd, 1, most);
+
+		if (i % 16 == 15)
+			make_realloc(m, any_live(m), size);
+		else if (m->nr_live <= between(&m->rnd, 1, 63))
+			make_block(m, size);
+		else
+			make_free(m, any_live(m));
+	}
+	while (m->nr_live)
+		make_free(m, any_live(m));
+}
+
+static const struct {
+	const char *name;
+	void (*message)(struct maker *m);
+} unseen[] = {
+	{ "attributes", attributes_message },
+	{ "nodes", nodes_message },
+	{ "lines", lines_message },
+	{ "mixed", mixed_message },
+};
+
+/* Returns the trace's ops, for vfree(), or NULL. */
+static struct op *make_trace(struct trace *trace, unsigned int which)
+{
+	struct maker *m = kzalloc(sizeof(*m), GFP_KERNEL);
+	struct op *ops = vzalloc(array_size(UNSEEN_OPS, sizeof(*ops)));
+	unsigned int i;
+
+	if (m && ops) {
+		prandom_seed_state(&m->rnd, which + 1);
+		m->ops = ops;
+		for (i = 0; i < UNSEEN_MESSAGES; i++) {
+			m->ids = 0;
+			unseen[which].message(m);
+			make_op(m, 'm', 0, 0);
+		}
+		*trace = (struct trace) { unseen[which].name, ops, m->nr };
+	}
+	kfree(m);
+	return ops;
+}
+
+/*
+ * Returns a trace's ops with frees written out, or left out. Blocks that live
+ * when a message ends are freed there. Ends with a zeroed op.
+ */
+static struct op *prepare(const struct trace *trace, enum frees frees)
 {
 	size_t i, n = 0;
 	struct op *ops;
@@ -100,9 +263,11 @@ static struct op *prepare(const struct trace *trace, bool frees)
 	for (i = 0; ops && live && i < trace->nr; i++) {
 		struct op op = trace->ops[i];
 
+		if (op.what == 'f' && frees != FREES_ALL)
+			continue;
 		if (op.what == 'm') {
 			for (id = 0; id < IDS; id++) {
-				if (live[id] && frees)
+				if (live[id] && frees != FREES_NONE)
 					ops[n++] = (struct op) {
 						.what = 'f',
 						.id = id,
@@ -114,8 +279,7 @@ static struct op *prepare(const struct trace *trace, bool frees)
 			op.old = live[op.id];
 			live[op.id] = op.size;
 		}
-		if (op.what != 'f' || frees)
-			ops[n++] = op;
+		ops[n++] = op;
 	}
 	vfree(live);
 	return ops;
@@ -363,6 +527,40 @@ static const struct allocator private_ops = {
 	.end = nothing_end,
 };
 
+/* A private heap for each message, which releases the blocks that it has. */
+static void *private_start(size_t size)
+{
+	struct wsheap *heap = wsheap_create_private(WSHEAP_NO_SERIALIZE, 0, 0);
+
+	return IS_ERR(heap) ? NULL : heap;
+}
+
+static __always_inline void *fresh_alloc(void *ctx, size_t size)
+{
+	struct wsheap **heap = ctx;
+
+	return *heap ? wsheap_alloc(*heap, size, GFP_KERNEL) : NULL;
+}
+
+static __always_inline void *fresh_realloc(void *ctx, void *p, size_t old,
+					   size_t size)
+{
+	struct wsheap **heap = ctx;
+
+	return wsheap_realloc(*heap, p, size, GFP_KERNEL);
+}
+
+static __always_inline void fresh_end(void *ctx)
+{
+	struct wsheap **heap = ctx;
+
+	wsheap_destroy(*heap);
+	*heap = private_start(0);
+}
+
+CLEARING_ZALLOC(fresh)
+ARENA_OPS(fresh);
+
 /* kmalloc. */
 static __always_inline void *kmalloc_alloc(void *ctx, size_t size)
 {
@@ -589,6 +787,7 @@ WORK(heap)
 WORK(align64)
 WORK(zeroed)
 WORK(private)
+WORK(fresh)
 WORK(kmalloc_kfree)
 WORK(cache)
 WORK(genalloc)
@@ -639,13 +838,6 @@ static void *serialized_start(size_t size)
 	return IS_ERR(heap) ? NULL : heap;
 }
 
-static void *private_start(size_t size)
-{
-	struct wsheap *heap = wsheap_create_private(WSHEAP_NO_SERIALIZE, 0, 0);
-
-	return IS_ERR(heap) ? NULL : heap;
-}
-
 static void *private_serialized_start(size_t size)
 {
 	struct wsheap *heap = wsheap_create_private(0, 0, 0);
@@ -656,6 +848,20 @@ static void *private_serialized_start(size_t size)
 static void heap_stop(void *ctx)
 {
 	wsheap_destroy(ctx);
+}
+
+static struct wsheap *fresh_heap;
+
+static void *fresh_start(size_t size)
+{
+	fresh_heap = private_start(0);
+	return &fresh_heap;
+}
+
+static void fresh_stop(void *ctx)
+{
+	if (fresh_heap)
+		wsheap_destroy(fresh_heap);
 }
 
 static void *cache_start(size_t size)
@@ -752,29 +958,39 @@ static void nothing_stop(void *ctx)
 {
 }
 
+/* Only for the traces: blocks of one size are always freed at the end. */
+static void *late_start(size_t size)
+{
+	return size ? NULL : &nothing_block;
+}
+
 /* kmalloc comes before those that leave their traces in its slabs. */
 static const struct subject {
 	const char *name;
 	work_fn work;
 	void *(*start)(size_t size);
 	void (*stop)(void *ctx);
-	bool frees;
+	enum frees frees;
 } subjects[] = {
 	{ "nothing", nothing_work, nothing_start, nothing_stop },
-	{ "nothing,freed", nothing_freed_work, nothing_start, nothing_stop, true },
-	{ "kmalloc", kmalloc_kfree_work, nothing_start, nothing_stop, true },
+	{ "nothing,freed", nothing_freed_work, nothing_start, nothing_stop,
+	  FREES_ALL },
+	{ "kmalloc", kmalloc_kfree_work, nothing_start, nothing_stop, FREES_ALL },
+	{ "kmalloc,late", kmalloc_kfree_work, late_start, nothing_stop,
+	  FREES_LATE },
 	{ "bump", bump_work, bump_start, bump_stop },
 	{ "bump,locked", locked_work, bump_start, bump_stop },
 	{ "wsheap", heap_work, heap_start, heap_stop },
 	{ "wsheap,serialized", heap_work, serialized_start, heap_stop },
 	{ "wsheap,aligned", align64_work, heap_start, heap_stop },
 	{ "wsheap,zeroed", zeroed_work, heap_start, heap_stop },
-	{ "wsheap,private", private_work, private_start, heap_stop, true },
+	{ "wsheap,private", private_work, private_start, heap_stop, FREES_ALL },
 	{ "wsheap,private,serialized", private_work, private_serialized_start,
-	  heap_stop, true },
+	  heap_stop, FREES_ALL },
+	{ "private,fresh", fresh_work, fresh_start, fresh_stop },
 	{ "kmem_cache,bulk", cache_work, cache_start, cache_stop },
-	{ "gen_pool", genalloc_work, genalloc_start, genalloc_stop, true },
-	{ "page_frag", frag_work, frag_start, frag_stop, true },
+	{ "gen_pool", genalloc_work, genalloc_start, genalloc_stop, FREES_ALL },
+	{ "page_frag", frag_work, frag_start, frag_stop, FREES_ALL },
 	{ "devm_kmalloc", devm_work, devm_start, devm_stop },
 };
 
@@ -791,13 +1007,20 @@ static int compare_u64(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static void report(const char *what, const char *row, unsigned int messages,
-		   u64 *passes, unsigned int n)
+/* Not inlined, so that it takes no registers from the loops that are measured. */
+static noinline void report(const char *what, const char *row,
+			    unsigned int messages, u64 *passes, unsigned int n)
 {
+	u64 sum = 0;
+	unsigned int i;
+
 	sort(passes, n, sizeof(*passes), compare_u64, NULL);
-	pr_info("%s %s %u %llu %llu\n", what, row, messages,
+	for (i = 0; i < n; i++)
+		sum += passes[i] - min(passes[i], clock_cost);
+	pr_info("%s %s %u %llu %llu %llu\n", what, row, messages,
 		passes[0] - min(passes[0], clock_cost),
-		passes[n / 2] - min(passes[n / 2], clock_cost));
+		passes[n / 2] - min(passes[n / 2], clock_cost),
+		div_u64(sum, n));
 }
 
 static void measure_clock(void)
@@ -897,29 +1120,68 @@ static void measure_held(const char *what, const struct op *ops)
 	}
 }
 
-static void run_trace(const struct trace *trace)
+static void measure_trace_memset(const struct trace *trace)
 {
-	struct op *arena = prepare(trace, false), *freed = prepare(trace, true);
 	size_t bytes[64] = {}, n = 0;
 	const struct op *op;
-	unsigned int i;
 
-	if (!arena || !freed)
-		goto out;
-	for (i = 0; i < ARRAY_SIZE(subjects); i++)
-		measure(&subjects[i], trace->name,
-			subjects[i].frees ? freed : arena, 0, TRACE_PASSES);
-	for (op = arena; op->what; op++) {
+	for (op = trace->prepared[FREES_NONE]; op->what; op++) {
 		if (op->what == 'm')
 			n++;
 		else
 			bytes[n] += ALIGN(op->size, 8);
 	}
 	measure_memset(trace->name, bytes, n, TRACE_PASSES);
-	measure_held(trace->name, arena);
-out:
-	vfree(arena);
-	vfree(freed);
+}
+
+/*
+ * Each allocator replays all traces before the next one begins: what comes after
+ * kmalloc leaves its traces in kmalloc's slabs.
+ */
+static void run_traces(struct trace *traces, unsigned int nr)
+{
+	unsigned int t, i;
+	bool good = true;
+
+	for (t = 0; t < nr; t++) {
+		for (i = 0; i < FREES; i++) {
+			traces[t].prepared[i] = prepare(&traces[t], i);
+			good &= !!traces[t].prepared[i];
+		}
+	}
+	for (i = 0; good && i < ARRAY_SIZE(subjects); i++) {
+		const struct subject *s = &subjects[i];
+
+		for (t = 0; t < nr; t++)
+			measure(s, traces[t].name, traces[t].prepared[s->frees],
+				0, TRACE_PASSES);
+	}
+	for (t = 0; t < nr; t++) {
+		if (good) {
+			measure_trace_memset(&traces[t]);
+			measure_held(traces[t].name,
+				     traces[t].prepared[FREES_NONE]);
+		}
+		for (i = 0; i < FREES; i++)
+			vfree(traces[t].prepared[i]);
+	}
+}
+
+static void run_unseen(void)
+{
+	struct trace made[ARRAY_SIZE(unseen)];
+	struct op *ops[ARRAY_SIZE(unseen)];
+	bool good = true;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(unseen); i++) {
+		ops[i] = make_trace(&made[i], i);
+		good &= !!ops[i];
+	}
+	if (good)
+		run_traces(made, ARRAY_SIZE(made));
+	for (i = 0; i < ARRAY_SIZE(unseen); i++)
+		vfree(ops[i]);
 }
 
 static void run_fixed(void)
@@ -1189,6 +1451,133 @@ static void run_heap(void)
 }
 
 /*
+ * The longest single call after many small blocks were freed: blocks of other
+ * sizes find no free block of theirs then, and the heap has to merge what is
+ * free. Rounds are alike, and of each call the shortest counts, which has no
+ * interrupt in it.
+ */
+
+#define WORST_BLOCKS	300000
+#define WORST_STRIDE	7919	/* frees do not follow the addresses */
+#define WORST_KEPT	64	/* one block in so many lives on, if any does */
+#define WORST_CALLS	32	/* of each size in a round, the sizes in turn */
+#define WORST_ROUNDS	3
+/* Less than the blocks need: no memory is left that was never used. */
+#define WORST_FIXED	(38 * SZ_1M)
+
+static const u16 worst_filled[] = { 40, 72, 104, 136, 168, 200 };
+static const u16 worst_asked[] = {
+	24, 56, 120, 300, 500, 700, 1000, 2000, 4000, 9000, 15000, 30000,
+};
+
+#define WORST_SIZES	ARRAY_SIZE(worst_asked)
+
+struct worst {
+	const char *name;
+	size_t max_size;
+	bool keep;			/* some blocks live on */
+};
+
+static const struct worst worst[] = {
+	{ "growable,all" },
+	{ "growable,most", .keep = true },
+	{ "fixed,all", WORST_FIXED },
+	{ "fixed,most", WORST_FIXED, .keep = true },
+};
+
+/* How long each call took: both with the sizes rising and with them falling. */
+struct worst_calls {
+	u64 frees[WORST_BLOCKS];
+	u64 allocs[WORST_SIZES][2][WORST_CALLS];
+};
+
+static void end_call(u64 *shortest, u64 begin)
+{
+	*shortest = min(*shortest, ktime_get_ns() - begin);
+}
+
+static void worst_round(const struct worst *w, struct wsheap *heap, void **p,
+			struct worst_calls *calls, bool falling)
+{
+	struct rnd_state rnd;
+	u64 begin;
+	u32 i, n;
+
+	prandom_seed_state(&rnd, 1);
+	for (i = 0; i < WORST_BLOCKS; i++) {
+		n = between(&rnd, 0, ARRAY_SIZE(worst_filled) - 1);
+		p[i] = wsheap_alloc(heap, worst_filled[n], GFP_KERNEL);
+	}
+	for (i = 0; i < WORST_BLOCKS; i++) {
+		n = i * WORST_STRIDE % WORST_BLOCKS;
+		if (!p[n] || (w->keep && n % WORST_KEPT == 0))
+			continue;
+		begin = ktime_get_ns();
+		wsheap_free(heap, p[n]);
+		end_call(&calls->frees[n], begin);
+	}
+	cond_resched();
+	for (i = 0; i < WORST_CALLS; i++) {
+		for (n = 0; n < WORST_SIZES; n++) {
+			u32 which = falling ? WORST_SIZES - 1 - n : n;
+
+			begin = ktime_get_ns();
+			wsheap_alloc(heap, worst_asked[which], GFP_KERNEL);
+			end_call(&calls->allocs[which][falling][i], begin);
+		}
+	}
+}
+
+/* Prints the longest call and the median. A call that was not made is U64_MAX. */
+static void report_worst(const struct worst *w, const char *call, u64 *calls,
+			 u32 nr)
+{
+	sort(calls, nr, sizeof(*calls), compare_u64, NULL);
+	while (nr > 1 && calls[nr - 1] == U64_MAX)
+		nr--;
+	pr_info("worst %s,%s 1 %llu %llu\n", w->name, call,
+		calls[nr - 1] - min(calls[nr - 1], clock_cost),
+		calls[nr / 2] - min(calls[nr / 2], clock_cost));
+}
+
+static void measure_worst(const struct worst *w)
+{
+	struct worst_calls *calls = vmalloc(sizeof(*calls));
+	void **p = vzalloc(array_size(WORST_BLOCKS, sizeof(*p)));
+	char size[16];
+	u32 i;
+
+	if (!calls || !p)
+		goto out;
+	memset(calls, 0xff, sizeof(*calls));
+	for (i = 0; i < 2 * WORST_ROUNDS; i++) {
+		struct wsheap *heap;
+
+		heap = wsheap_create_private(WSHEAP_NO_SERIALIZE, 0, w->max_size);
+		if (IS_ERR(heap))
+			goto out;
+		worst_round(w, heap, p, calls, i % 2);
+		wsheap_destroy(heap);
+	}
+	report_worst(w, "free", calls->frees, WORST_BLOCKS);
+	for (i = 0; i < WORST_SIZES; i++) {
+		snprintf(size, sizeof(size), "%u", worst_asked[i]);
+		report_worst(w, size, calls->allocs[i][0], 2 * WORST_CALLS);
+	}
+out:
+	vfree(calls);
+	vfree(p);
+}
+
+static void run_worst(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(worst); i++)
+		measure_worst(&worst[i]);
+}
+
+/*
  * Several CPUs, each with messages of its own: heaps of one pool, or bumps
  * that have nothing to do with each other.
  */
@@ -1300,81 +1689,223 @@ static void run_scale(void)
 }
 
 /*
- * Private heaps under blocks that come and go at random, in the sizes of the
- * traces: what they hold in the end, against the most that lived at once.
+ * What private heaps hold, against the most that lived at once. The operations
+ * are drawn before the heap is asked, so they are the same for any heap.
  */
 
-#define CHURN_OPS	10000000
+#define CHURN_SEEDS	5
+/* Operations for each slot, and in all: what is held changes little by then. */
+#define CHURN_DRAWS	350
+#define CHURN_LEAST	2000000
 
-static u32 churn_sizes(const struct trace *trace, u32 *sizes)
+/* What a heap holds and has been asked for. */
+struct churn {
+	struct wsheap *heap;
+	struct rnd_state rnd;
+	u32 ops;
+	size_t live;
+	size_t peak;
+	size_t most;			/* the most that the heap held */
+};
+
+static bool churn_begin(struct churn *c, unsigned int seed)
 {
-	u32 n = 0;
-	size_t i;
-
-	for (i = 0; i < trace->nr; i++)
-		if (strchr("azr", trace->ops[i].what))
-			sizes[n++] = trace->ops[i].size;
-	return n;
+	*c = (struct churn) { .heap = private_start(0) };
+	prandom_seed_state(&c->rnd, seed);
+	return c->heap;
 }
 
-static void measure_churn(const char *mix, const u32 *sizes, u32 nr, u32 slots)
+/* Allocates a block, or resizes one. */
+static void *churn_realloc(struct churn *c, void *p, size_t old, size_t size)
 {
-	struct wsheap *heap = wsheap_create_private(WSHEAP_NO_SERIALIZE, 0, 0);
-	size_t live = 0, peak = 0, held = 0;
-	struct rnd_state rnd;
-	void **p;
-	u32 i;
+	p = wsheap_realloc(c->heap, p, size, GFP_KERNEL);
+	if (!p)
+		return NULL;
+	c->ops++;
+	c->live += size - old;
+	c->peak = max(c->peak, c->live);
+	c->most = max(c->most, actual(c->heap));
+	return p;
+}
 
-	p = vzalloc(array_size(slots, sizeof(*p)));
-	if (IS_ERR(heap) || !p) {
-		pr_err("no memory\n");
-		goto out;
-	}
-	prandom_seed_state(&rnd, 1);
-	for (i = 0; i < CHURN_OPS; i++) {
-		u32 slot = prandom_u32_state(&rnd) % slots;
-		u32 size = sizes[prandom_u32_state(&rnd) % nr];
-		void *block;
+static void churn_free(struct churn *c, void *p, size_t size)
+{
+	wsheap_free(c->heap, p);
+	c->ops++;
+	c->live -= size;
+}
 
-		if (p[slot] && i % 16) {
-			wsheap_free(heap, p[slot]);
-			p[slot] = NULL;
-			continue;
+static void churn_end(struct churn *c, const char *sizes, u32 slots,
+		      unsigned int seed)
+{
+	pr_info("churn %s %u %u %u %zu %zu %zu\n", sizes, slots, seed, c->ops,
+		c->peak, c->most, actual(c->heap));
+	wsheap_destroy(c->heap);
+}
+
+/*
+ * Blocks come and go at random: a slot is drawn, and filled if it is empty, or
+ * emptied if it is full. So about half of them are full. Every sixteenth
+ * operation resizes the block of a full slot instead.
+ */
+static bool churn_slots(struct churn *c, const u16 *sizes, u32 nr, u32 slots)
+{
+	struct {
+		void *p;
+		u32 size;
+	} *block, *blocks = vzalloc(array_size(slots, sizeof(*blocks)));
+	u32 i, size, nr_ops = max(CHURN_LEAST, CHURN_DRAWS * slots);
+
+	for (i = 0; blocks && i < nr_ops; i++) {
+		block = &blocks[prandom_u32_state(&c->rnd) % slots];
+		size = sizes[prandom_u32_state(&c->rnd) % nr];
+		if (block->p && i % 16) {
+			churn_free(c, block->p, block->size);
+			block->p = NULL;
+			block->size = 0;
+		} else {
+			block->p = churn_realloc(c, block->p, block->size, size);
+			if (!block->p)
+				break;
+			block->size = size;
 		}
-		block = wsheap_realloc(heap, p[slot], size, GFP_KERNEL);
-		if (!block)
-			break;
-		p[slot] = block;
-		live = requested(heap);
-		peak = max(peak, live);
-		held = max(held, actual(heap));
 		if (!(i % 65536))
 			cond_resched();
 	}
-	pr_info("churn %s %u %u %zu %zu %zu\n", mix, slots, i, peak, held,
-		actual(heap));
-out:
-	vfree(p);
-	wsheap_destroy(heap);
+	vfree(blocks);
+	return i == nr_ops;
+}
+
+static void measure_churn(const char *name, const u16 *sizes, u32 nr, u32 slots)
+{
+	struct churn c;
+	unsigned int seed;
+
+	for (seed = 1; seed <= CHURN_SEEDS; seed++) {
+		if (!churn_begin(&c, seed))
+			return;
+		if (!churn_slots(&c, sizes, nr, slots))
+			pr_err("no memory\n");
+		churn_end(&c, name, slots, seed);
+	}
 }
 
 static void run_churn(void)
 {
-	u32 *sizes, i, nr, all = 0;
+	u32 t, nr, all = 0;
+	u16 *sizes;
+	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(traces); i++)
-		all += traces[i].nr;
+	for (t = 0; t < ARRAY_SIZE(traces); t++)
+		all += traces[t].nr;
 	sizes = vzalloc(array_size(all, sizeof(*sizes)));
 	if (!sizes)
 		return;
-	for (i = 0, all = 0; i < ARRAY_SIZE(traces); i++) {
-		nr = churn_sizes(&traces[i], sizes + all);
-		measure_churn(traces[i].name, sizes + all, nr, 5000);
-		measure_churn(traces[i].name, sizes + all, nr, 30000);
+	for (t = 0, all = 0; t < ARRAY_SIZE(traces); t++) {
+		for (i = 0, nr = 0; i < traces[t].nr; i++)
+			if (strchr("azr", traces[t].ops[i].what))
+				sizes[all + nr++] = traces[t].ops[i].size;
+		measure_churn(traces[t].name, sizes + all, nr, 5000);
+		measure_churn(traces[t].name, sizes + all, nr, 30000);
 		all += nr;
 	}
 	measure_churn("all", sizes, all, 5000);
 	measure_churn("all", sizes, all, 30000);
+	vfree(sizes);
+}
+
+/* Adds so many sizes, evenly from the least to the most. */
+static u32 add_sizes(u16 *sizes, u32 nr, u32 least, u32 most, u32 count)
+{
+	u32 i;
+
+	for (i = 0; i < count; i++)
+		sizes[nr + i] = least + (most - least) * i / (count - 1);
+	return nr + count;
+}
+
+#define PHASES		256
+#define PHASE_BYTES	100000
+
+/*
+ * A program that does one thing after the other. Each phase allocates blocks of
+ * one size until PHASE_BYTES live, and frees all of them in random order. The
+ * sizes take turns. One block in sixteen is allocated with half the size, and
+ * resized.
+ */
+static bool churn_phases(struct churn *c)
+{
+	static const u16 sizes[] = {
+		24, 56, 120, 248, 504, 1000, 40, 88,
+		184, 376, 760, 2000, 32, 72, 152, 4000,
+	};
+	void **p = vzalloc(array_size(PHASE_BYTES, sizeof(*p)));
+	u32 phase, i, last, nr = 0;
+
+	for (phase = 0; p && phase < PHASES; phase++) {
+		u32 size = sizes[phase % ARRAY_SIZE(sizes)];
+
+		for (nr = 0; nr < PHASE_BYTES / size; nr++) {
+			u32 first = nr % 16 ? size : size / 2;
+
+			p[nr] = churn_realloc(c, NULL, 0, first);
+			if (p[nr] && first != size)
+				p[nr] = churn_realloc(c, p[nr], first, size);
+			if (!p[nr])
+				goto out;
+		}
+		for (last = nr; last--; p[i] = p[last]) {
+			i = between(&c->rnd, 0, last);
+			churn_free(c, p[i], size);
+		}
+		cond_resched();
+	}
+out:
+	vfree(p);
+	return phase == PHASES;
+}
+
+static void measure_phases(void)
+{
+	struct churn c;
+	unsigned int seed;
+
+	for (seed = 1; seed <= CHURN_SEEDS; seed++) {
+		if (!churn_begin(&c, seed))
+			return;
+		if (!churn_phases(&c))
+			pr_err("no memory\n");
+		churn_end(&c, "phases", 0, seed);
+	}
+}
+
+/* Sizes that no trace has. */
+static void run_shapes(void)
+{
+	u16 *sizes = vzalloc(array_size(SZ_16K, sizeof(*sizes)));
+	u32 nr, order;
+
+	if (!sizes)
+		return;
+	measure_phases();
+	nr = add_sizes(sizes, 0, 1, 300, 15 * 900);
+	nr = add_sizes(sizes, nr, 10, 9000, 900);
+	measure_churn("mix", sizes, nr, 512);
+	nr = add_sizes(sizes, 0, 1, 64, 64);
+	measure_churn("1-64", sizes, nr, 512);
+	measure_churn("1-64", sizes, nr, 8192);
+	nr = add_sizes(sizes, 0, 1, 760, 760);
+	measure_churn("1-760", sizes, nr, 512);
+	measure_churn("1-760", sizes, nr, 8192);
+	for (order = 3, nr = 0; order <= 12; order++)
+		sizes[nr++] = 1 << order;
+	measure_churn("powers", sizes, nr, 512);
+	measure_churn("powers", sizes, nr, 8192);
+	/* One block in eight is a small one. */
+	nr = add_sizes(sizes, 0, 1000, 20000, 7000);
+	nr = add_sizes(sizes, nr, 1, 300, 1000);
+	measure_churn("large", sizes, nr, 512);
+	measure_churn("large", sizes, nr, 4096);
 	vfree(sizes);
 }
 
@@ -1389,15 +1920,21 @@ static int __init bench_init(void)
 		__GNUC__, __GNUC_MINOR__, __GNUC_PATCHLEVEL__);
 	for (i = 0; i < ARRAY_SIZE(traces); i++)
 		if (!strcmp(work, traces[i].name))
-			run_trace(&traces[i]);
+			run_traces(&traces[i], 1);
+	if (!strcmp(work, "unseen"))
+		run_unseen();
 	if (!strcmp(work, "fixed"))
 		run_fixed();
 	if (!strcmp(work, "heap"))
 		run_heap();
+	if (!strcmp(work, "worst"))
+		run_worst();
 	if (!strcmp(work, "scale"))
 		run_scale();
 	if (!strcmp(work, "churn"))
 		run_churn();
+	if (!strcmp(work, "shapes"))
+		run_shapes();
 	pr_info("end %s\n", work);
 	return 0;
 }

@@ -15,12 +15,37 @@ import statistics
 import sys
 
 TRACES = ("soap", "json", "x509")
-WORKS = TRACES + ("fixed", "heap")
+# Traces that the benchmark makes, in work unseen.
+UNSEEN = ("attributes", "nodes", "lines", "mixed")
+WORKS = TRACES + ("unseen", "fixed", "heap", "worst")
 FIXED = ("fixed-8", "fixed-64", "fixed-256", "fixed-1000", "fixed-4000")
 COUNTED = ("instructions, init_on_alloc=0", "instructions, init_on_alloc=1")
 TIMED = "nanoseconds"
-FREED = ("kmalloc", "gen_pool", "page_frag", "wsheap,private",
-         "wsheap,private,serialized")
+FREED = ("kmalloc", "kmalloc,late", "gen_pool", "page_frag",
+         "wsheap,private", "wsheap,private,serialized")
+# What private heaps are to take at most, for each instruction of kmalloc's. It
+# is an aim: what is missed is shown, and fails nothing.
+PRIVATE = (("wsheap,private", 0.30), ("wsheap,private,serialized", 0.65))
+# What a private heap may hold for each byte alive: the mean of all seeds, and
+# any of them.
+SEEDS = 5
+CHURN = {
+    ("mix", 512): (1.60, 1.75),
+    ("soap", 5000): (1.26, None),
+    ("soap", 30000): (1.18, None),
+    ("json", 5000): (1.58, None),
+    ("json", 30000): (1.54, None),
+    ("x509", 5000): (1.78, None),
+    ("x509", 30000): (1.70, None),
+    ("all", 5000): (1.42, None),
+    ("all", 30000): (1.33, None),
+    ("phases", 0): (2.55, None),
+}
+# The same for any seed of other sizes, from so many bytes alive on.
+CHURN_OTHERS = (1.75, 100 * 1024)
+# Half of these blocks are below 32 bytes, for which nothing is promised.
+CHURN_TINY = "1-64"
+WORST = ("growable,all", "growable,most", "fixed,all", "fixed,most")
 RISE = 1.03
 # What a timer's interrupt adds here and there is no change.
 SAME = 0.0005
@@ -34,7 +59,9 @@ def logs_of(place, work):
     if place == TIMED:
         return [f"uml-{work}.log"]
     init = place[-1]
-    boots = 3 if init == "0" and work in TRACES else 1
+    if init == "1" and work == "worst":
+        return []
+    boots = 3 if init == "0" and work in TRACES + ("unseen",) else 1
     return [f"instructions-{init}-{work}-{n + 1}.log" for n in range(boots)]
 
 
@@ -46,18 +73,20 @@ class Logs:
         self.errors = []
         self.notes = []
         self.about = {}     # place: (kernel, compiler)
-        self.boots = {}     # place: work: row: [(minimum, median) of a boot]
+        # place: work: row: [(minimum, median, mean) of a boot]
+        self.boots = {}
         self.held = {}      # trace: [(asked, held)]
         self.kept = {}      # kind: [[message, held, obtained]]
         self.scale = {}     # (kind, cpus): [(messages, ns)]
-        self.churn = []     # [sizes, slots, operations, peak, most, end]
+        self.churn = {}     # (sizes, slots): [(operations, peak, most)]
         for place in COUNTED + (TIMED,):
             self.boots[place] = {}
             for work in WORKS:
                 for name in logs_of(place, work):
                     self.read(place, work, name)
         self.read("scale", "scale", "scale.log")
-        self.read("churn", "churn", "churn.log")
+        for work in ("churn", "shapes"):
+            self.read(work, work, work + ".log")
 
     def read(self, place, work, name):
         path = os.path.join(self.directory, name)
@@ -97,8 +126,8 @@ class Logs:
                 kept.setdefault(words[1], []).append(
                     [int(word) for word in words[2:5]])
             elif words[0] == "churn":
-                self.churn.append(words[1:2] +
-                                  [int(word) for word in words[2:7]])
+                self.churn.setdefault((words[1], int(words[2])), []).append(
+                    tuple(int(word) for word in words[4:7]))
             elif words[0] == "scale":
                 self.scale.setdefault((words[1], int(words[2])), []).append(
                     (int(words[3]), int(words[4])))
@@ -106,7 +135,7 @@ class Logs:
                 rows = self.boots[place].setdefault(words[0], {})
                 boots = rows.setdefault(words[1], [])
                 if words[2] != "cannot":
-                    messages, *figures = [int(word) for word in words[2:5]]
+                    messages, *figures = [int(word) for word in words[2:6]]
                     blocks = BLOCKS.match(words[1])
                     if blocks:
                         messages *= int(blocks[1])
@@ -116,7 +145,8 @@ class Logs:
         return True
 
     def figures(self, place):
-        """work: row: {"minimum", "median", "net"}, or None for "cannot"."""
+        """work: row: {"minimum", "median", "mean", "net", "net mean"}, or None
+        for "cannot"."""
         result = {}
         for work, rows in self.boots[place].items():
             result[work] = {}
@@ -132,15 +162,16 @@ class Logs:
                             f"{place}: {work} {row} differs between boots: "
                             + " ".join(number(f) for f in low))
                     figure = {"minimum": best,
-                              "median": min(boot[1] for boot in boots)}
+                              "median": min(boot[1] for boot in boots),
+                              "mean": max(boot[-1] for boot in boots)}
                 result[work][row] = figure
             for row, figure in result[work].items():
                 loop = result[work].get(
                     "nothing,freed" if row in FREED else "nothing")
-                if figure and loop and row != "memset":
-                    figure["net"] = figure["minimum"] - loop["minimum"]
-                elif figure:
-                    figure["net"] = figure["minimum"]
+                off = loop["minimum"] if loop and row != "memset" else 0
+                if figure:
+                    figure["net"] = figure["minimum"] - off
+                    figure["net mean"] = figure["mean"] - off
         return result
 
 
@@ -186,16 +217,15 @@ class Report:
         self.lines += table(title, columns, rows, **options) if rows else [
             title, "", "  no figures", ""]
 
-    def allocators(self, title, place, trace_kind, fixed_kind):
-        works = [work for work in TRACES + FIXED
-                 if work in self.places[place]]
+    def allocators(self, title, place, works, trace_kind, fixed_kind):
+        works = [work for work in works if work in self.places[place]]
         names = []
         for work in works:
             names += [row for row in self.places[place][work]
                       if row not in names]
 
         def kind(work, name):
-            return (trace_kind if work in TRACES and
+            return (trace_kind if work not in FIXED and
                     not name.startswith("nothing") else fixed_kind)
 
         self.add(title, works, [
@@ -222,14 +252,15 @@ class Report:
         result = {}
         everything = []
         for trace in sorted(self.logs.held,
-                            key=lambda t: (TRACES + (t,)).index(t)):
+                            key=lambda t: (TRACES + UNSEEN + (t,)).index(t)):
             pairs = [pair for pair in self.logs.held[trace] if pair[0]]
             if not pairs:
                 continue
-            everything += pairs
+            if trace in TRACES:
+                everything += pairs
             result[trace] = self.ratios(pairs)
         if everything:
-            result["all messages"] = self.ratios(everything)
+            result["all recorded"] = self.ratios(everything)
         return result
 
     @staticmethod
@@ -249,6 +280,51 @@ class Report:
     def gain(self, kind):
         """What the second CPU brings."""
         return self.divide(self.speed(kind, 2), self.speed(kind, 1))
+
+    def churned(self):
+        """"sizes, slots": what private heaps held, of all seeds"""
+        result = {}
+        for (sizes, slots), seeds in self.logs.churn.items():
+            each = [most / max(peak, 1) for _, peak, most in seeds]
+            result[f"{sizes}, {slots} slots" if slots else sizes] = {
+                "operations": max(seed[0] for seed in seeds),
+                "alive": statistics.mean(seed[1] for seed in seeds),
+                "held": statistics.mean(seed[2] for seed in seeds),
+                "mean": statistics.mean(each),
+                "worst": max(each),
+                # Headers and rounding alone.
+                "tiles": self.tiles.get(sizes)}
+        return result
+
+    def fresh(self):
+        """A private heap for each message, by kmalloc's same blocks."""
+        rows = []
+        for place in COUNTED:
+            for trace in TRACES + UNSEEN:
+                ours, kmalloc = (self.get(place, trace, row, "net") for row in
+                                 ("private,fresh", "kmalloc,late"))
+                ratio = self.divide(ours, kmalloc)
+                rows.append([f"{place[-1]}  {trace}", number(ours),
+                             number(kmalloc), f"{ratio:.3f}" if ratio else "-"])
+        self.add("A private heap created for each message, and destroyed with "
+                 "its blocks: instructions",
+                 ["heap", "kmalloc and kfree", "ratio"],
+                 [["init_on_alloc", "", "", ""]] + rows)
+
+    def worst(self):
+        """The longest call by its size, in instructions and nanoseconds."""
+        sizes = []
+        for row in self.places[COUNTED[0]].get("worst", {}):
+            size = row.split(",")[-1]
+            if size not in sizes:
+                sizes.append(size)
+        for title, place in (("instructions", COUNTED[0]),
+                             ("nanoseconds under UML", TIMED)):
+            self.add("The longest call after 300,000 small blocks were freed, "
+                     f"all or most of them: {title}", WORST,
+                     [[size] + [number(self.get(place, "worst",
+                                                f"{heap},{size}"))
+                                for heap in WORST] for size in sizes])
 
     def retention(self):
         rows = []
@@ -276,10 +352,17 @@ class Report:
             self.allocators(place[0].upper() + place[1:] +
                             ": a trace without the loop, which is "
                             "\"nothing\"; 32 blocks with it",
-                            place, "net", "minimum")
+                            place, TRACES + FIXED, "net", "minimum")
+            self.allocators(place[0].upper() + place[1:] +
+                            ": traces that are made, without the loop",
+                            place, UNSEEN, "net", "minimum")
         for kind in ("minimum", "median"):
             self.allocators(f"Nanoseconds under UML, {kind}: all with the loop",
-                            TIMED, kind, kind)
+                            TIMED, TRACES + FIXED, kind, kind)
+        self.allocators("Nanoseconds under UML, minimum: traces that are made, "
+                        "with the loop", TIMED, UNSEEN, "minimum", "minimum")
+        self.fresh()
+        self.worst()
         self.heap()
         self.add("Bytes held for each byte asked for",
                  ["messages", "median", "highest", "of the sums",
@@ -294,14 +377,15 @@ class Report:
                   [f"{self.gain(kind) or 0:.3f}"]
                   for kind in sorted({key[0] for key in self.logs.scale})])
         self.retention()
-        self.add("Private heaps under blocks that come and go at random: bytes "
-                 "held in the end", ["slots", "operations", "most alive",
-                                     "held", "held / alive",
-                                     "of which headers and rounding"],
-                 [[row[0]] + [str(value) for value in row[1:4]] +
-                  [str(row[5]), f"{row[5] / max(row[3], 1):.3f}",
-                   f"{self.tiles[row[0]]:.3f}" if row[0] in self.tiles else "-"]
-                  for row in self.logs.churn])
+        self.add(f"Private heaps while blocks come and go: bytes held at most, "
+                 f"of {SEEDS} seeds",
+                 ["operations", "most alive", "held", "held / alive, mean",
+                  "worst", "of which headers and rounding"],
+                 [[name] + [f"{r[k]:.0f}" for k in ("operations", "alive",
+                                                    "held")] +
+                  [f"{r[k]:.3f}" if r[k] else "-"
+                   for k in ("mean", "worst", "tiles")]
+                  for name, r in self.churned().items()])
 
     # The bounds.
 
@@ -371,7 +455,7 @@ class Report:
                   divide(get(zero, "heap", f"{what}-100000"),
                          get(zero, "heap", f"{what}-10")), 1.10)
         judge("size-of-heap, bytes", get(zero, "heap", "size-of-heap"), 128)
-        held = self.held_ratios().get("all messages")
+        held = self.held_ratios().get("all recorded")
         judge("bytes held / asked for, median of all messages",
               held["median"] if held else None, 1.35)
         for work in TRACES:
@@ -381,26 +465,43 @@ class Report:
             judge(f"{work} under UML: wsheap / the fastest peer that frees",
                   divide(get(TIMED, work, "wsheap"), min(peers))
                   if len(peers) == 4 else None, 1)
-        for work in TRACES:
-            for row, most in (("wsheap,private", 0.35),
-                              ("wsheap,private,serialized", 0.65)):
-                judge(f"{work}: {row} / kmalloc",
-                      divide(get(zero, work, row, "net"),
-                             get(zero, work, "kmalloc", "net")), most)
-        for sizes in TRACES + ("all",):
-            ratios = [row[5] / max(row[3], 1) for row in self.logs.churn
-                      if row[0] == sizes and row[1] == 30000 and
-                      row[2] == 10000000]
-            name = f"{sizes}, 30000 slots: a private heap held / alive"
-            if sizes != "x509":
-                judge(name, ratios[0] if ratios else None, 1.5)
-            elif ratios:
-                # Headers and alignment alone take that much.
-                self.judged.append([name, f"{ratios[0]:.3f}", "", "not judged"])
+        # The mean: some pass does what the others have put off.
+        for work in TRACES + UNSEEN:
+            for row, most in PRIVATE:
+                judge(f"{work}: {row}, mean / kmalloc (an aim: warns)",
+                      divide(get(zero, work, row, "net mean"),
+                             get(zero, work, "kmalloc", "net")), most,
+                      only_warn=True)
+        self.churn_bounds()
         judge("gain of a second CPU: wsheap / bump (noisy: warns)",
               divide(self.gain("wsheap"), self.gain("bump")), 0.95, least=True,
               only_warn=True)
         self.add("Bounds", ["figure", "bound", ""], self.judged)
+
+    def churn_bounds(self):
+        for (sizes, slots), bounds in CHURN.items():
+            name = f"{sizes}, {slots} slots" if slots else sizes
+            each = self.churned().get(name)
+            if len(self.logs.churn.get((sizes, slots), [])) != SEEDS:
+                each = None
+            for kind, most in zip(("mean", "worst"), bounds):
+                if most:
+                    self.judge(f"{name}: a private heap held / alive, {kind}",
+                               each and each[kind], most)
+        bound, least = CHURN_OTHERS
+        for key, seeds in self.logs.churn.items():
+            if key in CHURN:
+                continue
+            name = f"{key[0]}, {key[1]} slots"
+            each = self.churned()[name]
+            name += ": a private heap held / alive, worst"
+            if len(seeds) != SEEDS:
+                self.judge(name, None, bound)
+            elif each["alive"] >= least and key[0] != CHURN_TINY:
+                self.judge(name, each["worst"], bound)
+            else:
+                self.judged.append([name, f"{each['worst']:.3f}", "",
+                                    "not judged"])
 
     # The comparison with what is recorded.
 
@@ -417,7 +518,7 @@ class Report:
                       f"{old.get('kernel')},\n{old.get('compiler')}")
         changes = []
         for place in COUNTED:
-            for work in TRACES + FIXED + ("heap",):
+            for work in TRACES + UNSEEN + FIXED + ("heap",):
                 rows = data.get(place, {}).get(work, {})
                 for row in rows:
                     self.compare_row(place, work, row, same, data, changes)
@@ -489,7 +590,7 @@ class Report:
             "blocks": self.blocks,
             "held": self.held_ratios(),
             "kept": self.logs.kept,
-            "churn": self.logs.churn,
+            "churn": self.churned(),
             "scale": {kind: {cpus: self.speed(kind, cpus) for cpus in (1, 2)}
                       for kind in ("bump", "wsheap")},
         }
@@ -498,7 +599,8 @@ class Report:
             for work, rows in works.items():
                 result[place][work] = {
                     row: figure and (
-                        figure if place == TIMED else
+                        {key: figure[key] for key in ("minimum", "median", "net")}
+                        if place == TIMED else
                         {"figure": figure["minimum"], "net": figure["net"]})
                     for row, figure in rows.items()}
         return rounded(result)
@@ -531,7 +633,7 @@ def to_svg(report, about):
     for row in rows:
         # Other work than the others do, or none.
         if row in ("nothing", "nothing,freed", "memset", "wsheap,aligned",
-                   "wsheap,zeroed"):
+                   "wsheap,zeroed", "kmalloc,late", "private,fresh"):
             continue
         values = [report.get(place, trace, row, "net") for trace in TRACES]
         if None not in values and all(report.blocks.values()):

@@ -14,7 +14,7 @@ logs=$cache/bench
 report=$top/scripts/bench-report.py
 GUEST_TIMEOUT=${GUEST_TIMEOUT:-600}
 
-say "wsheap benchmark: UML, then QEMU (about 8 minutes on a bare machine, 4 when run again)"
+say "wsheap benchmark: UML, then QEMU (about 10 minutes on a bare machine, 5 when run again)"
 need gcc:gcc make:make flex:flex bison:bison bc:bc python3:python3 \
 	qemu-system-x86_64:qemu-system-x86 cpio:cpio \
 	/usr/include/stdio.h:libc6-dev
@@ -40,7 +40,7 @@ trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$work"' EXIT
 
 # One after the other, as they are timed. They end when KUnit has run, which
 # is after the benchmark: no case.
-for name in soap json x509 fixed heap; do
+for name in soap json x509 unseen fixed heap worst; do
 	say "nanoseconds under UML: $name"
 	timeout "$GUEST_TIMEOUT" "$uml/linux" mem=1G console=tty \
 		wsheap_bench.work=$name kunit.filter_glob=none \
@@ -82,16 +82,18 @@ guest_smp=1
 say "instructions on the stock kernel $release, init_on_alloc=0"
 # What private heaps hold is counted meanwhile.
 boot churn.log "init_on_alloc=0 work=churn"
+boot shapes.log "init_on_alloc=0 work=shapes"
 # kmalloc's figure depends on the boot, so there are three; its best counts.
 for number in 1 2 3; do
-	for name in soap json x509; do
+	for name in soap json x509 unseen; do
 		count_instructions 0 $name $number
 	done
 done
-count_instructions 0 fixed 1
-count_instructions 0 heap 1
+for name in fixed heap worst; do
+	count_instructions 0 $name 1
+done
 say "instructions on the stock kernel $release, init_on_alloc=1"
-for name in soap json x509 fixed heap; do
+for name in soap json x509 unseen fixed heap; do
 	count_instructions 1 $name 1
 done
 wait
