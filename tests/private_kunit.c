@@ -639,6 +639,50 @@ static void fixed_heap_refuses_only_what_fits_nowhere(struct kunit *test)
 	destroy_private(test, heap);
 }
 
+/* So many tiles take more slices than a heap merges before it would refuse. */
+static void full_heap_of_freed_slivers_is_merged_for_one_block(struct kunit *test)
+{
+	struct wsheap *heap = private_heap(test, SZ_64K, SZ_64K);
+	static void *p[SZ_64K / 16];
+	unsigned int n = 0, i;
+	void *q;
+
+	while ((q = wsheap_alloc(heap, 0, GFP_KERNEL)))
+		p[n++] = q;
+	/* In no order of addresses. */
+	for (i = 0; i < n; i++)
+		swap(p[i], p[i * 7919 % n]);
+	while (n--)
+		wsheap_free(heap, p[n]);
+	KUNIT_EXPECT_NOT_NULL(test, wsheap_alloc(heap, SZ_64K - 512, GFP_KERNEL));
+	destroy_private(test, heap);
+}
+
+static void fixed_heap_looks_at_all_free_tiles(struct kunit *test)
+{
+	struct wsheap *heap = private_heap(test, SZ_64K, SZ_64K);
+	/* Tiles of 1,088 and of 1,024 bytes, which share a bin. */
+	void *longer = wsheap_alloc(heap, 1078, GFP_KERNEL);
+	void *p[48];
+	unsigned int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, wsheap_alloc(heap, 0, GFP_KERNEL));
+	for (i = 0; i < ARRAY_SIZE(p); i++) {
+		p[i] = wsheap_alloc(heap, 1010, GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, wsheap_alloc(heap, 0, GFP_KERNEL));
+	}
+	for (i = 2000; i; i /= 2)
+		while (wsheap_alloc(heap, i, GFP_KERNEL))
+			;
+	wsheap_free(heap, longer);
+	wsheap_compact(heap);
+	for (i = 0; i < ARRAY_SIZE(p); i++)
+		wsheap_free(heap, p[i]);
+	wsheap_compact(heap);
+	KUNIT_EXPECT_PTR_EQ(test, wsheap_alloc(heap, 1060, GFP_KERNEL), longer);
+	destroy_private(test, heap);
+}
+
 static void what_a_settled_heap_split_is_merged_again(struct kunit *test)
 {
 	struct wsheap *heap = private_heap(test, SZ_64K, SZ_64K);
@@ -1372,6 +1416,23 @@ static void debug_mode_reports_what_it_finds(struct kunit *test)
 	destroy_private(test, heap);
 }
 
+static void debug_mode_gives_out_no_tile_that_was_written_to(struct kunit *test)
+{
+	struct wsheap *heap = debug_heap(test, true, 0, SZ_64K, SZ_64K);
+	char *p = wsheap_alloc(heap, 500, GFP_KERNEL), *q;
+
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	KUNIT_ASSERT_NOT_NULL(test, wsheap_alloc(heap, 0, GFP_KERNEL));
+	count_reports(test);
+	wsheap_free(heap, p);
+	wsheap_compact(heap);
+	p[40] = 0;
+	while ((q = wsheap_alloc(heap, 484, GFP_KERNEL)))
+		KUNIT_ASSERT_TRUE(test, q + 484 <= p || q >= p + 500);
+	KUNIT_EXPECT_EQ(test, reports[MISUSE_WRITTEN], 1);
+	destroy_private(test, heap);
+}
+
 /*
  * A driver's stale writes. Whatever they leave in a free block, it is reported,
  * no live block is touched, and no other memory is handed out.
@@ -1688,6 +1749,8 @@ static struct kunit_case wsheap_private_cases[] = {
 	KUNIT_CASE_PARAM(freed_memory_serves_other_sizes, private_gen_params),
 	KUNIT_CASE_PARAM(empty_blocks_that_filled_a_heap_make_room, private_gen_params),
 	KUNIT_CASE_PARAM(fixed_heap_refuses_only_what_fits_nowhere, private_gen_params),
+	KUNIT_CASE_PARAM(full_heap_of_freed_slivers_is_merged_for_one_block, private_gen_params),
+	KUNIT_CASE_PARAM(fixed_heap_looks_at_all_free_tiles, private_gen_params),
 	KUNIT_CASE_PARAM(what_a_settled_heap_split_is_merged_again, private_gen_params),
 	KUNIT_CASE_PARAM(regions_that_are_free_go_for_a_larger_block, private_gen_params),
 	KUNIT_CASE_PARAM(private_reset_returns_to_the_initial_size, private_gen_params),
@@ -1716,6 +1779,7 @@ static struct kunit_case wsheap_private_cases[] = {
 	KUNIT_CASE_PARAM(overrun_of_a_block_that_shrank_is_found, private_gen_params),
 	KUNIT_CASE_PARAM(size_that_was_written_over_is_not_followed, private_gen_params),
 	KUNIT_CASE(debug_mode_reports_what_it_finds),
+	KUNIT_CASE(debug_mode_gives_out_no_tile_that_was_written_to),
 	KUNIT_CASE_PARAM(stale_write_to_a_quick_link_is_reported, private_gen_params),
 	KUNIT_CASE_PARAM(stale_write_to_a_link_is_reported, private_gen_params),
 	KUNIT_CASE_PARAM(stale_write_to_a_free_header_is_reported, private_gen_params),
