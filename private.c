@@ -234,6 +234,19 @@ static int private_check(const struct wsheap_private *private,
 	return code;
 }
 
+/* The figures of this moment: with the lock held, those of the call. */
+static struct wsheap_error private_failure(const struct wsheap_private *private,
+					   const struct tile_request *req,
+					   int code)
+{
+	return (struct wsheap_error) {
+		.code = code,
+		.asked = req->size,
+		.in_use = private_live(private),
+		.limit = private->heap.max_size,
+	};
+}
+
 /* A failure is raised where the heap has that option. */
 static void *private_fail(struct wsheap_private *private,
 			  const struct wsheap_error *failure,
@@ -368,12 +381,7 @@ static void *private_try(struct wsheap_private *private,
 		p = private_place(private, req, &irq, &drop, &code);
 	}
 	if (!p)
-		*failure = (struct wsheap_error) {
-			.code = code,
-			.asked = req->size,
-			.in_use = private_live(private),
-			.limit = private->heap.max_size,
-		};
+		*failure = private_failure(private, req, code);
 	private_leave(private, irq);
 	wsheap_chunk_release_all(drop, false);
 	return p;
@@ -709,6 +717,7 @@ static void *private_realloc(struct wsheap *heap, void *p, size_t size,
 		.caller = caller,
 	}, *req = &request;
 	struct wsheap_error failure;
+	unsigned long irq;
 	size_t old = 0;
 	void *new;
 	int ret;
@@ -720,12 +729,9 @@ static void *private_realloc(struct wsheap *heap, void *p, size_t size,
 		ret = private_resize_block(private, p, req->size, &old, true,
 					   req->caller);
 	if (ret < 0) {
-		failure = (struct wsheap_error) {
-			.code = ret,
-			.asked = req->size,
-			.in_use = private_live(private),
-			.limit = private->heap.max_size,
-		};
+		irq = private_enter(private);
+		failure = private_failure(private, req, ret);
+		private_leave(private, irq);
 		return private_fail(private, &failure, NULL);
 	}
 	if (ret) {
@@ -922,7 +928,8 @@ static size_t private_largest_free(const struct wsheap_private *private)
  *
  * Equivalent of HeapCompact().
  *
- * Context: as wsheap_free(). Costs some instructions for each block.
+ * Context: as wsheap_free(). The cost grows with the small blocks that were freed
+ * and with the regions.
  * Return: bytes of the largest block that the heap could give without growing;
  * 0 if there is none.
  */

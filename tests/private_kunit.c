@@ -1077,6 +1077,8 @@ static void failure_is_raised_to_the_handler(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, wsheap_realloc(heap, p, SIZE_MAX, GFP_KERNEL));
 	KUNIT_EXPECT_EQ(test, raised_times, 2);
 	KUNIT_EXPECT_EQ(test, raised.code, -EOVERFLOW);
+	KUNIT_EXPECT_EQ(test, raised.asked, SIZE_MAX);
+	KUNIT_EXPECT_EQ(test, raised.in_use, 1000);
 	/* That there is no room is an answer. */
 	KUNIT_EXPECT_FALSE(test, wsheap_resize(heap, p, 5000, GFP_KERNEL));
 	KUNIT_EXPECT_EQ(test, raised_times, 2);
