@@ -36,13 +36,6 @@
 #define PRIVATE_LITTLE_GROWTH	4
 #define PRIVATE_LITTLE_SURPLUS	SZ_16K
 
-static void debug_fill_behind(const struct wsheap_private *private, void *p,
-			      size_t size, size_t room)
-{
-	if (private->guard)
-		memset(p + size, SLUB_RED_ACTIVE, room - size);
-}
-
 /*
  * Regions.
  */
@@ -140,85 +133,71 @@ static size_t private_growth(const struct wsheap_private *private, size_t need,
 	return want;
 }
 
-static int private_grow(struct wsheap_private *private,
-			const struct tile_request *req, unsigned long *irq,
-			struct wsheap_chunk **drop)
+/*
+ * Obtains a region with room for a block. A dedicated one has room for nothing
+ * else.
+ */
+static struct wsheap_region *private_grow(struct wsheap_private *private,
+					  const struct tile_request *req,
+					  bool dedicated, unsigned long *irq,
+					  struct wsheap_chunk **drop)
 	__must_hold(&private->heap.lock)
 {
-	/* Whole pages. Padding may take up to @req->align. */
-	size_t need = PAGE_ALIGN(REGION_OVERHEAD + req->extent + req->align);
 	struct wsheap *heap = &private->heap;
 	struct wsheap_chunk *chunk = NULL;
+	size_t header = 0, want = 0, need;
 	struct wsheap_region *region;
 	gfp_t gfp = req->gfp;
-	size_t want;
 
 	/* The holder of wsheap_lock() keeps the lock, and must not sleep. */
 	if (private_nested(private))
 		gfp &= ~__GFP_DIRECT_RECLAIM;
-	/* Where nobody may wait, the system may have none that is small enough. */
-	if (!private_has_room(private, need, gfp))
-		return need > heap->max_size - heap->actual ? -EDQUOT : -ENOMEM;
-	want = private_growth(private, need, gfp);
-
+	if (dedicated) {
+		/* A page at least begins a page. */
+		need = max_t(size_t, req->size + private->guard, PAGE_SIZE);
+		header = sizeof(*region);
+	} else {
+		/* Whole pages. Padding may take up to @req->align. */
+		need = PAGE_ALIGN(REGION_OVERHEAD + req->extent + req->align);
+		/* Where nobody may wait, the system may have none so small. */
+		if (!private_has_room(private, need, gfp))
+			return ERR_PTR(need > heap->max_size - heap->actual ?
+				       -EDQUOT : -ENOMEM);
+		want = private_growth(private, need, gfp);
+	}
 	private_leave(private, *irq);
 	if (want > need)
 		chunk = wsheap_chunk_obtain(heap, want, 0,
 					    wsheap_gfp_optional(gfp));
 	if (!chunk)
-		chunk = wsheap_chunk_obtain(heap, need, 0, gfp);
+		chunk = wsheap_chunk_obtain(heap, need, header, gfp);
 	*irq = private_enter(private);
 	if (!chunk)
-		return -ENOMEM;
+		return ERR_PTR(-ENOMEM);
 	/* Somebody else may have been faster. */
 	if (wsheap_chunk_actual(chunk) > heap->max_size - heap->actual) {
 		chunk->next = *drop;
 		*drop = chunk;
-		return -EDQUOT;
+		return ERR_PTR(-EDQUOT);
 	}
 	region = container_of(chunk, struct wsheap_region, chunk);
 	region_add(private, region);
-	region_share(private, region);
-	return 0;
+	if (!dedicated)
+		region_share(private, region);
+	return region;
 }
 
 /*
  * Allocation.
  */
 
-static void *private_alloc_dedicated(struct wsheap_private *private,
-				     const struct tile_request *req, unsigned long *irq)
-	__must_hold(&private->heap.lock)
+static void dedicated_set_size(struct wsheap_private *private,
+			       struct wsheap_chunk *chunk, size_t size)
 {
-	struct wsheap_region *region;
-	struct wsheap_chunk *chunk;
-	gfp_t gfp = req->gfp;
-
-	if (private_nested(private))
-		gfp &= ~__GFP_DIRECT_RECLAIM;
-	private_leave(private, *irq);
-	/* A page at least begins a page. */
-	chunk = wsheap_chunk_obtain(&private->heap,
-				    max_t(size_t, req->size + private->guard,
-					  PAGE_SIZE),
-				    sizeof(struct wsheap_region), gfp);
-	*irq = private_enter(private);
-	if (!chunk)
-		return NULL;
-	region = container_of(chunk, struct wsheap_region, chunk);
-	region_add(private, region);
-	chunk->used = req->size;
-	private_charge(private, req->size);
-	debug_fill_behind(private, chunk->mem, chunk->used, chunk->size);
-	return chunk->mem;
-}
-
-/* Whether a block is to have memory of its own. */
-static bool private_is_dedicated(const struct wsheap_private *private,
-				 const struct tile_request *req)
-{
-	return !private_is_fixed(private) &&
-	       req->extent + req->align - TILE_ALIGN > PRIVATE_SHARED;
+	private_charge(private, size);
+	chunk->used = size;
+	if (private->guard)
+		memset(chunk->mem + size, SLUB_RED_ACTIVE, chunk->size - size);
 }
 
 /* What is wrong with a request whatever the heap holds. */
@@ -318,16 +297,27 @@ static bool private_has_surplus(struct wsheap_private *private)
 	return private->small > peak + most;
 }
 
-/* Finds a place for a block that is not dedicated, or makes one. */
+/* Finds a place for a block, or makes one. */
 static void *private_place(struct wsheap_private *private,
 			   const struct tile_request *req, unsigned long *irq,
-			   struct wsheap_chunk **drop, int *code)
+			   struct wsheap_chunk **drop)
 	__must_hold(&private->heap.lock)
 {
+	bool dedicated = !private_is_fixed(private) &&
+			 req->extent + req->align - TILE_ALIGN > PRIVATE_SHARED;
 	unsigned int slices = PRIVATE_SLICES;
 	bool drained = false, all = false;
-	void *p = wsheap_tile_take_quick(private, req);
+	struct wsheap_region *region;
+	void *p;
 
+	if (dedicated) {
+		region = private_grow(private, req, true, irq, drop);
+		if (IS_ERR(region))
+			return region;
+		dedicated_set_size(private, &region->chunk, req->size);
+		return region->chunk.mem;
+	}
+	p = wsheap_tile_take_quick(private, req);
 	if (!p && private_has_surplus(private)) {
 		drained = wsheap_tile_drain(private);
 		slices--;
@@ -342,11 +332,13 @@ static void *private_place(struct wsheap_private *private,
 			continue;
 		}
 		private_shrink(private, drop);
-		*code = private_grow(private, req, irq, drop);
-		if (!*code)
+		region = private_grow(private, req, false, irq, drop);
+		if (!IS_ERR(region))
 			continue;
-		if (all)
-			return wsheap_tile_take_quick(private, req);
+		if (all) {
+			p = wsheap_tile_take_quick(private, req);
+			return p ? p : region;
+		}
 		/* The heap would have to refuse. */
 		all = true;
 		private_drain(private, req->gfp, irq);
@@ -355,33 +347,28 @@ static void *private_place(struct wsheap_private *private,
 		if (!p && req->align == TILE_ALIGN)
 			private->refused = min(private->refused, req->extent);
 	}
-	*code = 0;
 	return p;
 }
 
+/* Returns NULL, and says why, without raising a failure. */
 static void *private_try(struct wsheap_private *private,
 			 struct tile_request *req, struct wsheap_error *failure)
 {
+	int code = private_check(private, req);
 	struct wsheap_chunk *drop = NULL;
 	unsigned long irq;
-	void *p = NULL;
-	int code;
+	void *p;
 
-	code = private_check(private, req);
 	req->align = max_t(size_t, req->align, TILE_ALIGN);
 	req->extent = block_extent(private, req->size);
 
 	irq = private_enter(private);
 	private->caller = req->caller;
-	if (!code && private_is_dedicated(private, req)) {
-		p = private_alloc_dedicated(private, req, &irq);
-		if (!p)
-			code = -ENOMEM;
-	} else if (!code) {
-		p = private_place(private, req, &irq, &drop, &code);
+	p = code ? ERR_PTR(code) : private_place(private, req, &irq, &drop);
+	if (IS_ERR(p)) {
+		*failure = private_failure(private, req, PTR_ERR(p));
+		p = NULL;
 	}
-	if (!p)
-		*failure = private_failure(private, req, code);
 	private_leave(private, irq);
 	wsheap_chunk_release_all(drop, false);
 	return p;
@@ -394,31 +381,25 @@ static bool private_has_to_clear(const struct wsheap_private *private, gfp_t gfp
 	       (want_init_on_free() && !private->guard);
 }
 
-static void *private_alloc(struct wsheap_private *private, struct tile_request *req,
-			   struct wsheap_error *err)
-{
-	struct wsheap_error failure;
-	void *p = private_try(private, req, &failure);
-
-	if (!p)
-		return private_fail(private, &failure, err);
-	if (private_has_to_clear(private, req->gfp))
-		memset(p, 0, req->size);
-	return p;
-}
-
 void *wsheap_private_alloc(struct wsheap *heap, size_t size, size_t align,
 			   gfp_t gfp, struct wsheap_error *err,
 			   unsigned long caller)
 {
+	struct wsheap_private *private = wsheap_private(heap);
 	struct tile_request req = {
 		.size = size,
 		.align = align,
 		.gfp = gfp,
 		.caller = caller,
 	};
+	struct wsheap_error failure;
+	void *p = private_try(private, &req, &failure);
 
-	return private_alloc(wsheap_private(heap), &req, err);
+	if (!p)
+		return private_fail(private, &failure, err);
+	if (private_has_to_clear(private, gfp))
+		memset(p, 0, size);
+	return p;
 }
 
 /*
@@ -444,24 +425,24 @@ static noinline void *private_alloc_at_hand(struct wsheap_private *private,
 	return p && private_has_to_clear(private, 0) ? memset(p, 0, size) : p;
 }
 
-/* The same, by the short path first, for heaps that lock or zero. */
+/* The same, by the short path first in a heap that locks. */
 void *wsheap_private_alloc_quick(struct wsheap *heap, size_t size,
 				 unsigned long caller)
 {
 	struct wsheap_private *private = wsheap_private(heap);
 	unsigned long irq;
-	void *p = NULL;
+	void *p;
 
-	if (heap->path == WSHEAP_PATH_PRIVATE) {
-		p = private_alloc_quick(private, size);
-	} else if (heap->path == WSHEAP_PATH_PRIVATE_LOCKED &&
-		   !private_nested(private)) {
+	if (heap->path == WSHEAP_PATH_PRIVATE_LOCKED && !private_nested(private)) {
 		spin_lock_irqsave_nested(&heap->lock, irq, SINGLE_DEPTH_NESTING);
 		p = private_alloc_quick(private, size);
 		spin_unlock_irqrestore(&heap->lock, irq);
+		if (likely(p)) {
+			if (want_init_on_alloc(0))
+				memset(p, 0, size);
+			return p;
+		}
 	}
-	if (likely(p))
-		return want_init_on_alloc(0) ? memset(p, 0, size) : p;
 	if (size > PRIVATE_SHARED - sizeof(struct wsheap_block))
 		return NULL;
 	return private_alloc_at_hand(private, size, caller);
@@ -489,26 +470,24 @@ struct wsheap_block *wsheap_private_tile_at(struct wsheap_private *private,
 	}
 }
 
-/*
- * Why a pointer into a region has no header before it. To follow the tiles takes
- * its time, so this is not done when all that it can find has been reported.
- */
+/* Why a pointer into a region has no header of a live block before it. */
 static enum misuse private_diagnose(struct wsheap_private *private,
-				    const void *p)
+				    struct wsheap_region *region, const void *p)
 {
 	const u32 all = BIT(MISUSE_FREED) | BIT(MISUSE_INSIDE) |
 			BIT(MISUSE_HEADER);
-	struct wsheap_block *block;
+	struct wsheap_block *block = block_of(p);
 
-	if ((private->reported & all) == all)
-		return MISUSE_FREED;
-	block = wsheap_private_tile_at(private, region_find(private, p),
-				       block_of(p));
-	if (!block)
-		return MISUSE_HEADER;
-	if (wsheap_tile_state(private, block) != TILE_LIVE)
-		return MISUSE_FREED;
-	return MISUSE_INSIDE;
+	/* To follow the tiles takes its time. So this is done once for each kind. */
+	if (wsheap_tile_state(private, block) == TILE_DAMAGED &&
+	    (private->reported & all) != all) {
+		block = wsheap_private_tile_at(private, region, block);
+		if (!block)
+			return MISUSE_HEADER;
+		if (wsheap_tile_state(private, block) == TILE_LIVE)
+			return MISUSE_INSIDE;
+	}
+	return MISUSE_FREED;
 }
 
 /*
@@ -518,37 +497,32 @@ static enum misuse private_diagnose(struct wsheap_private *private,
 enum misuse wsheap_private_find(struct wsheap_private *private, const void *p,
 				struct wsheap_region **dedicated)
 {
+	struct wsheap_region *region = region_find(private, p);
 	struct wsheap_block *block = block_of(p);
-	struct wsheap_region *region;
-	enum tile tile;
+	size_t size, room;
 
 	*dedicated = NULL;
-	region = region_find(private, p);
 	if (!region)
 		return MISUSE_FOREIGN;
 	if (region_is_dedicated(region)) {
 		if (p != region->chunk.mem)
 			return MISUSE_INSIDE;
 		*dedicated = region;
-		if (debug_overrun(private, p, region->chunk.used,
-				  region->chunk.size))
-			return MISUSE_OVERRUN;
-		return MISUSE_NONE;
+		size = region->chunk.used;
+		room = region->chunk.size;
+	} else {
+		if (block < region_first(region) || block >= region_end(region) ||
+		    !IS_ALIGNED((unsigned long)p, TILE_ALIGN))
+			return MISUSE_INSIDE;
+		if (wsheap_tile_state(private, block) != TILE_LIVE)
+			return private_diagnose(private, region, p);
+		if (!region_has_whole(private, region, block))
+			return MISUSE_HEADER;
+		size = block_size(block);
+		room = block_length(private, block) - sizeof(*block);
 	}
-	if (block < region_first(region) || block >= region_end(region) ||
-	    !IS_ALIGNED((unsigned long)p, TILE_ALIGN))
-		return MISUSE_INSIDE;
-	tile = wsheap_tile_state(private, block);
-	if (tile == TILE_DAMAGED)
-		return MISUSE_UNKNOWN;
-	if (tile != TILE_LIVE)
-		return MISUSE_FREED;
-	if (!region_has_whole(private, region, block))
-		return MISUSE_HEADER;
-	if (debug_overrun(private, p, block_size(block),
-			  block_length(private, block) - sizeof(*block)))
-		return MISUSE_OVERRUN;
-	return MISUSE_NONE;
+	return debug_overrun(private, p, size, room) ? MISUSE_OVERRUN :
+						       MISUSE_NONE;
 }
 
 /*
@@ -568,12 +542,9 @@ static bool private_have(struct wsheap_private *private, const void *p,
 	    wsheap_tile_state(private, block_of(p)) == TILE_LIVE)
 		return true;
 	misuse = wsheap_private_find(private, p, dedicated);
-	if (misuse == MISUSE_NONE)
-		return true;
-	if (misuse == MISUSE_UNKNOWN)
-		misuse = private_diagnose(private, p);
-	wsheap_private_report(private, misuse, p, caller);
-	return misuse == MISUSE_OVERRUN;
+	if (misuse != MISUSE_NONE)
+		wsheap_private_report(private, misuse, p, caller);
+	return misuse == MISUSE_NONE || misuse == MISUSE_OVERRUN;
 }
 
 static noinline void private_free(struct wsheap *heap, void *p,
@@ -586,6 +557,8 @@ static noinline void private_free(struct wsheap *heap, void *p,
 	unsigned long irq;
 	size_t room;
 
+	if (!p || !wsheap_check_private(heap, "wsheap_free", caller))
+		return;
 	irq = private_enter(private);
 	if (!private_have(private, p, &dedicated, caller))
 		goto out;
@@ -603,19 +576,17 @@ static noinline void private_free(struct wsheap *heap, void *p,
 	wsheap_tile_release(private, block);
 out:
 	private_leave(private, irq);
-	if (drop)
-		wsheap_chunk_release_all(drop, false);
+	wsheap_chunk_release_all(drop, false);
 }
 
-static noinline void private_free_other(struct wsheap *heap, void *p,
-					unsigned long caller)
+/* A heap that locks has the short path as well, apart for the registers it takes. */
+static noinline void private_free_locked(struct wsheap *heap, void *p,
+					 unsigned long caller)
 {
 	struct wsheap_private *private = wsheap_private(heap);
 	unsigned long irq;
 	bool freed;
 
-	if (!p || !wsheap_check_private(heap, "wsheap_free", caller))
-		return;
 	if (heap->path == WSHEAP_PATH_PRIVATE_LOCKED && !private_nested(private)) {
 		spin_lock_irqsave_nested(&heap->lock, irq, SINGLE_DEPTH_NESTING);
 		freed = private_free_quick(private, p);
@@ -642,27 +613,13 @@ void wsheap_free(struct wsheap *heap, void *p)
 {
 	if (unlikely(heap->path != WSHEAP_PATH_PRIVATE ||
 		     !private_free_quick(wsheap_private(heap), p)))
-		private_free_other(heap, p, _RET_IP_);
+		private_free_locked(heap, p, _RET_IP_);
 }
 EXPORT_SYMBOL_NS_GPL(wsheap_free, WSHEAP_NS);
 
 /*
  * Resizing.
  */
-
-static bool private_resize_dedicated(struct wsheap_private *private,
-				     struct wsheap_region *region, size_t size)
-{
-	struct wsheap_chunk *chunk = &region->chunk;
-
-	if (size + private->guard > chunk->size)
-		return false;
-	private_uncharge(private, chunk->used);
-	private_charge(private, size);
-	chunk->used = size;
-	debug_fill_behind(private, chunk->mem, size, chunk->size);
-	return true;
-}
 
 /*
  * Resizes a block in place. Returns 1 if it could, 0 if not, -EINVAL if there
@@ -672,28 +629,32 @@ static int private_resize_block(struct wsheap_private *private, void *p,
 				size_t size, size_t *old, bool may_move,
 				unsigned long caller)
 {
+	size_t new = block_extent(private, size), has;
+	unsigned long irq = private_enter(private);
 	struct wsheap_region *dedicated;
-	unsigned long irq;
 	int ret = -EINVAL;
-	size_t has, new;
 
-	irq = private_enter(private);
-	if (private_have(private, p, &dedicated, caller)) {
-		*old = dedicated ? dedicated->chunk.used : block_size(block_of(p));
-		has = dedicated ? dedicated->chunk.size :
-				  block_length(private, block_of(p));
-		new = block_extent(private, size);
-		/*
-		 * What a small block gives up is of little use where it is. Half
-		 * of the memory of another is worth to be given back.
-		 */
-		if (may_move && new < has && (has <= TILE_SMALL || new <= has / 2))
-			ret = 0;
-		else if (!dedicated)
-			ret = wsheap_tile_resize(private, block_of(p), size);
-		else
-			ret = private_resize_dedicated(private, dedicated, size);
+	if (!private_have(private, p, &dedicated, caller))
+		goto out;
+	*old = dedicated ? dedicated->chunk.used : block_size(block_of(p));
+	has = dedicated ? dedicated->chunk.size :
+			  block_length(private, block_of(p));
+	/*
+	 * What a small block gives up is of little use where it is. Half of the
+	 * memory of another is worth to be given back.
+	 */
+	if (may_move && new < has && (has <= TILE_SMALL || new <= has / 2)) {
+		ret = 0;
+	} else if (!dedicated) {
+		ret = wsheap_tile_resize(private, block_of(p), size);
+	} else {
+		ret = size + private->guard <= has;
+		if (ret) {
+			private_uncharge(private, *old);
+			dedicated_set_size(private, &dedicated->chunk, size);
+		}
 	}
+out:
 	private_leave(private, irq);
 	return ret;
 }
@@ -723,7 +684,7 @@ static void *private_realloc(struct wsheap *heap, void *p, size_t size,
 	int ret;
 
 	if (!p)
-		return private_alloc(private, req, NULL);
+		return wsheap_private_alloc(heap, size, TILE_ALIGN, gfp, NULL, caller);
 	ret = private_check(private, req);
 	if (!ret)
 		ret = private_resize_block(private, p, req->size, &old, true,
@@ -739,7 +700,7 @@ static void *private_realloc(struct wsheap *heap, void *p, size_t size,
 		return p;
 	}
 	req->gfp &= ~__GFP_ZERO;
-	new = wsheap_private_alloc_quick(heap, size, caller);
+	new = __wsheap_alloc_cur(heap, size);
 	/* A smaller one that finds no place stays where it is. */
 	if (!new && size > old)
 		new = private_try(private, req, &failure);

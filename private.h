@@ -20,8 +20,8 @@
 /* Freed tiles up to this length, header included, go to quick bins. */
 #define TILE_SMALL	768
 #define QUICK_BINS	(TILE_SMALL / TILE_ALIGN + 1)
-/* Free tiles are binned by length, four bins for each doubling. */
-#define TILE_BINS	((31 - 5) * 4)
+/* Free tiles are binned by length, 16 bins for each doubling up to 1 MiB. */
+#define TILE_BINS	((20 - 5) * 16 + 1)
 /* Tiles that are merged before the heap decides anew, or lets others in. */
 #define TILE_SLICE	256
 
@@ -67,7 +67,6 @@ enum misuse {
 	MISUSE_HEADER,
 	MISUSE_OVERRUN,
 	MISUSE_WRITTEN,
-	MISUSE_UNKNOWN,
 };
 
 struct wsheap_private {
@@ -399,14 +398,14 @@ static inline bool region_has_whole(const struct wsheap_private *private,
 	return block_length(private, block) <= most;
 }
 
-/* Four bins for each doubling, from the shortest tile that has links on. */
+/* The first bin is for the shortest tile that has links. */
 static inline unsigned int tile_bin(size_t length)
 {
 	unsigned int order;
 
-	length = max_t(size_t, length, 2 * TILE_ALIGN);
+	length = clamp_t(size_t, length, 2 * TILE_ALIGN, SZ_1M);
 	order = ilog2(length);
-	return (order - 5) * 4 + ((length >> (order - 2)) & 3);
+	return (order - 5) * 16 + ((length >> (order - 4)) & 15);
 }
 
 static inline int region_compare(const void *p, const struct rb_node *node)

@@ -8,7 +8,7 @@
  *	                            links    foot            link     end
  *
  *	quick[]   extent 16, 32, ... TILE_SMALL: quick --> quick --> quick_end
- *	bins[]    four for each doubling:        free <-> free
+ *	bins[]    16 for each doubling:          free <-> free
  *
  * A region is a chunk whose memory is divided into tiles without gaps. A tile is a
  * live block, or free. Each has a header (H) with the size, from which its length
@@ -52,7 +52,7 @@
 #include <linux/random.h>
 
 /* Tiles of a bin that are tried before the next bin is. */
-#define BIN_TRIED	32
+#define BIN_TRIED	4
 
 static const char * const misuse_text[] = {
 	[MISUSE_FREED]		= "is already free",

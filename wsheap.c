@@ -621,10 +621,13 @@ void *__wsheap_alloc_cur(struct wsheap *heap, size_t size)
 	if (heap->path == WSHEAP_PATH_LOCKED)
 		return wsheap_alloc_locked(heap, size);
 	/* Inline, because a call would take a tenth of it. */
-	if (heap->path == WSHEAP_PATH_PRIVATE && !want_init_on_alloc(0)) {
+	if (heap->path == WSHEAP_PATH_PRIVATE) {
 		p = private_alloc_quick(wsheap_private(heap), size);
-		if (likely(p))
+		if (likely(p)) {
+			if (want_init_on_alloc(0))
+				memset(p, 0, size);
 			return p;
+		}
 	}
 	if (heap->path >= WSHEAP_PATH_PRIVATE)
 		return wsheap_private_alloc_quick(heap, size, _RET_IP_);

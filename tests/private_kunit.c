@@ -126,7 +126,7 @@ static void take_picture(struct kunit *test, struct wsheap *heap,
 }
 
 /* Reports, instead of the log. */
-static unsigned int reports[MISUSE_UNKNOWN + 1];
+static unsigned int reports[MISUSE_WRITTEN + 1];
 
 #ifdef kunit_activate_static_stub
 static void count_report(struct wsheap_private *private, enum misuse misuse,
