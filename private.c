@@ -276,7 +276,7 @@ static void private_drain(struct wsheap_private *private, gfp_t gfp,
 	bool alone = private->heap.flags & WSHEAP_NO_SERIALIZE ||
 		     private_nested(private);
 
-	while (!wsheap_tile_drain(private) && (alone || slices--))
+	while (!wsheap_tile_drain(private, true) && (alone || slices--))
 		private_pause(private, gfp, irq);
 }
 
@@ -319,7 +319,7 @@ static void *private_place(struct wsheap_private *private,
 	}
 	p = wsheap_tile_take_quick(private, req);
 	if (!p && private_has_surplus(private)) {
-		drained = wsheap_tile_drain(private);
+		drained = wsheap_tile_drain(private, false);
 		slices--;
 	}
 	while (!p) {
@@ -327,7 +327,7 @@ static void *private_place(struct wsheap_private *private,
 		if (p)
 			break;
 		if (slices && !drained) {
-			drained = wsheap_tile_drain(private);
+			drained = wsheap_tile_drain(private, false);
 			slices--;
 			continue;
 		}
@@ -452,42 +452,24 @@ void *wsheap_private_alloc_quick(struct wsheap *heap, size_t size,
  * What a pointer is.
  */
 
-/* The tile that an address in a region lies in, or NULL. */
-struct wsheap_block *wsheap_private_tile_at(struct wsheap_private *private,
-					    struct wsheap_region *region,
-					    const void *p)
-{
-	struct wsheap_block *block = region_first(region), *next;
-
-	for (;; block = next) {
-		if (block >= region_end(region) ||
-		    wsheap_tile_state(private, block) == TILE_DAMAGED ||
-		    !region_has_whole(private, region, block))
-			return NULL;
-		next = block_at(block, block_length(private, block));
-		if (p < (void *)next)
-			return p < (void *)block ? NULL : block;
-	}
-}
-
 /* Why a pointer into a region has no header of a live block before it. */
-static enum misuse private_diagnose(struct wsheap_private *private,
-				    struct wsheap_region *region, const void *p)
+static enum misuse private_diagnose(const struct wsheap_private *private,
+				    const struct wsheap_region *region,
+				    const void *p)
 {
 	const u32 all = BIT(MISUSE_FREED) | BIT(MISUSE_INSIDE) |
 			BIT(MISUSE_HEADER);
-	struct wsheap_block *block = block_of(p);
+	struct wsheap_block *block = region_first(region);
+	enum tile tile = wsheap_tile_state(private, block_of(p));
 
 	/* To follow the tiles takes its time. So this is done once for each kind. */
-	if (wsheap_tile_state(private, block) == TILE_DAMAGED &&
-	    (private->reported & all) != all) {
-		block = wsheap_private_tile_at(private, region, block);
-		if (!block)
-			return MISUSE_HEADER;
-		if (wsheap_tile_state(private, block) == TILE_LIVE)
-			return MISUSE_INSIDE;
-	}
-	return MISUSE_FREED;
+	if (tile != TILE_DAMAGED || (private->reported & all) == all)
+		return MISUSE_FREED;
+	while ((void *)block < p)
+		tile = wsheap_tile_next(private, region, &block);
+	if (tile == TILE_DAMAGED)
+		return MISUSE_HEADER;
+	return tile == TILE_LIVE ? MISUSE_INSIDE : MISUSE_FREED;
 }
 
 /*
@@ -498,7 +480,7 @@ enum misuse wsheap_private_find(struct wsheap_private *private, const void *p,
 				struct wsheap_region **dedicated)
 {
 	struct wsheap_region *region = region_find(private, p);
-	struct wsheap_block *block = block_of(p);
+	struct wsheap_block *block = block_of(p), *next;
 	size_t size, room;
 
 	*dedicated = NULL;
@@ -516,7 +498,8 @@ enum misuse wsheap_private_find(struct wsheap_private *private, const void *p,
 			return MISUSE_INSIDE;
 		if (wsheap_tile_state(private, block) != TILE_LIVE)
 			return private_diagnose(private, region, p);
-		if (!region_has_whole(private, region, block))
+		next = block;
+		if (wsheap_tile_next(private, region, &next) == TILE_DAMAGED)
 			return MISUSE_HEADER;
 		size = block_size(block);
 		room = block_length(private, block) - sizeof(*block);

@@ -20,6 +20,8 @@
 /* Freed tiles up to this length, header included, go to quick bins. */
 #define TILE_SMALL	768
 #define QUICK_BINS	(TILE_SMALL / TILE_ALIGN + 1)
+/* No tile is that short. This bin is for slivers that a drain has put aside. */
+#define QUICK_ALONE	0
 /* Free tiles are binned by length, 16 bins for each doubling up to 1 MiB. */
 #define TILE_BINS	((20 - 5) * 16 + 1)
 /* Tiles that are merged before the heap decides anew, or lets others in. */
@@ -51,8 +53,7 @@ struct tile_foot {
 enum tile {
 	TILE_LIVE,
 	TILE_QUICK,			/* in a quick bin; in use to its neighbours */
-	TILE_PAIRED,			/* the same, after a free sliver */
-	TILE_FREE,			/* in a bin, unless it is a sliver */
+	TILE_FREE,			/* in a bin, but for the shortest */
 	TILE_LOST,			/* free, but written to: not given out again */
 	TILE_END,			/* the end of the region */
 	TILE_DAMAGED,
@@ -83,8 +84,6 @@ struct wsheap_private {
 	u32 guard;			/* bytes to check behind each block */
 	/* Quick bins: blocks, the last freed first, each with a link. */
 	void *quick[QUICK_BINS];
-	/* Drained slivers without a free neighbour; those to be drained again. */
-	void *slivers, *retried;
 	struct {
 		struct wsheap_block block;
 		unsigned long link;
@@ -96,7 +95,7 @@ struct wsheap_private {
 	size_t small;			/* bytes of small tiles, live and quick */
 	size_t small_peak;		/* the most that were live */
 	size_t refused;			/* no free tile is as long as this */
-	bool merged;			/* something was, since @slivers were drained */
+	bool retry;			/* a drain has merged slivers */
 
 	bool wiping;			/* a reset wipes the initial region */
 	u32 reported;			/* which kinds of misuse */
@@ -384,20 +383,6 @@ static inline struct wsheap_block *region_end(const struct wsheap_region *region
 			REGION_LAST - sizeof(struct wsheap_block));
 }
 
-/*
- * Tells whether a tile ends in its region, so that a size that was overwritten is
- * not followed. On 32-bit, an address beyond such a size may wrap, so lengths are
- * compared.
- */
-static inline bool region_has_whole(const struct wsheap_private *private,
-				    const struct wsheap_region *region,
-				    const struct wsheap_block *block)
-{
-	size_t most = (char *)region_end(region) - (char *)block;
-
-	return block_length(private, block) <= most;
-}
-
 /* The first bin is for the shortest tile that has links. */
 static inline unsigned int tile_bin(size_t length)
 {
@@ -425,9 +410,6 @@ static inline struct wsheap_region *region_find(const struct wsheap_private *pri
 }
 
 /* private.c */
-struct wsheap_block *wsheap_private_tile_at(struct wsheap_private *private,
-					    struct wsheap_region *region,
-					    const void *p);
 enum misuse wsheap_private_find(struct wsheap_private *private, const void *p,
 				struct wsheap_region **dedicated);
 
@@ -437,6 +419,9 @@ void wsheap_private_report(struct wsheap_private *private, enum misuse misuse,
 			   const void *p, unsigned long caller);
 enum tile wsheap_tile_state(const struct wsheap_private *private,
 			    const struct wsheap_block *block);
+enum tile wsheap_tile_next(const struct wsheap_private *private,
+			   const struct wsheap_region *region,
+			   struct wsheap_block **block);
 struct wsheap_block *wsheap_tile_before(const struct wsheap_private *private,
 					const struct wsheap_block *block);
 bool __wsheap_tile_is_clean(const struct wsheap_private *private,
@@ -455,7 +440,7 @@ void wsheap_tile_release(struct wsheap_private *private,
 			 struct wsheap_block *block);
 bool wsheap_tile_resize(struct wsheap_private *private,
 			struct wsheap_block *block, size_t size);
-bool wsheap_tile_drain(struct wsheap_private *private);
+bool wsheap_tile_drain(struct wsheap_private *private, bool all);
 size_t wsheap_tile_largest(const struct wsheap_private *private);
 
 /* Without the debug mode nobody can know. */

@@ -28,8 +28,10 @@
  * a request finds nothing, and when there are more small tiles than have been
  * needed (private_has_surplus()). A drain can stop between any two tiles.
  *
- * A tile of 16 bytes, a sliver, has no room for two links and a foot. It stays in
- * a quick bin until it can be merged with a neighbour: see drain_sliver().
+ * A tile of 16 bytes, a sliver, has no room for two links and a foot. A free one is
+ * in no bin, and waits for a neighbour that is freed: in a growing heap this holds
+ * less memory than to keep slivers for blocks. In a fixed heap, which refuses only
+ * what fits nowhere, slivers stay in quick bins instead: see drain_sliver().
  *
  * A driver may have written to a free tile, so nothing in it is trusted before it
  * was checked. A link is encoded with the key and its place, and the seal of its
@@ -53,6 +55,8 @@
 
 /* Tiles of a bin that are tried before the next bin is. */
 #define BIN_TRIED	4
+/* Slivers are merged when they are more than this part of all small tiles. */
+#define SLIVER_PART	8
 
 static const char * const misuse_text[] = {
 	[MISUSE_FREED]		= "is already free",
@@ -108,7 +112,6 @@ static __always_inline struct tile_links *tile_links(const struct wsheap_block *
  * These tiles differ from others by a constant in their seal. Live, quick and free
  * tiles differ by the flags in their size.
  */
-#define SEAL_PAIRED	0x5a17c3e9
 #define SEAL_LOST	0xa3c95d16
 #define SEAL_END	0xc96a35f2
 
@@ -132,14 +135,10 @@ static __always_inline u32 tile_seal(const struct wsheap_private *private,
 static __always_inline enum tile tile_state(const struct wsheap_private *private,
 					    const struct wsheap_block *block)
 {
-	bool quick = block->size & BLOCK_IS_QUICK;
-
 	switch ((block->seal + block->size) ^ tile_seal(private, block)) {
 	case 0:
 		return block->size & BLOCK_IS_FREE ? TILE_FREE :
-		       quick ? TILE_QUICK : TILE_LIVE;
-	case SEAL_PAIRED:
-		return quick ? TILE_PAIRED : TILE_DAMAGED;
+		       block->size & BLOCK_IS_QUICK ? TILE_QUICK : TILE_LIVE;
 	case SEAL_LOST:
 		return TILE_LOST;
 	case SEAL_END:
@@ -152,6 +151,27 @@ enum tile wsheap_tile_state(const struct wsheap_private *private,
 			    const struct wsheap_block *block)
 {
 	return tile_state(private, block);
+}
+
+/*
+ * Says what a tile is, and sets @block to the next one. Behind a header that was
+ * overwritten this is the region's end. Lengths are compared, because an address
+ * beyond a wrong one may wrap on 32-bit.
+ */
+enum tile wsheap_tile_next(const struct wsheap_private *private,
+			   const struct wsheap_region *region,
+			   struct wsheap_block **block)
+{
+	size_t left = (char *)region_end(region) - (char *)*block;
+	size_t length = block_length(private, *block);
+	enum tile tile = tile_state(private, *block);
+
+	if (tile == TILE_DAMAGED || tile == TILE_END || length > left || !length) {
+		*block = region_end(region);
+		return TILE_DAMAGED;
+	}
+	*block = block_at(*block, length);
+	return tile;
 }
 
 static __always_inline bool tile_is(const struct wsheap_private *private,
@@ -361,40 +381,38 @@ static bool bin_del(struct wsheap_private *private, struct wsheap_block *block)
 	return true;
 }
 
-static void quick_push(struct wsheap_private *private, void **bin,
+static void quick_push(struct wsheap_private *private, unsigned int bin,
 		       struct wsheap_block *block)
 {
 	void *p = block + 1;
 
-	link_set(private, p, *bin);
+	link_set(private, p, private->quick[bin]);
 	tile_set(private, block, block_size(block) | BLOCK_IS_QUICK, 0);
-	*bin = p;
+	private->quick[bin] = p;
 	private->quick_size += block_length(private, block) / TILE_ALIGN;
 }
 
 /*
  * Takes the first tile of a quick bin. One that was written to is lost, and the
- * next one tried; after one with a wrong seal there is none. @paired tells that a
- * free sliver before the tile waits for it.
+ * next one tried; after one with a wrong seal there is none.
  */
-static struct wsheap_block *quick_pop(struct wsheap_private *private, void **bin,
-				      size_t length, bool *paired)
+static struct wsheap_block *quick_pop(struct wsheap_private *private,
+				      unsigned int bin)
 {
+	size_t length = bin * TILE_ALIGN;
 	struct wsheap_block *block;
-	enum tile tile;
+	unsigned long *link;
 
-	while (*bin != &private->quick_end.link) {
-		block = block_of(*bin);
-		tile = tile_state(private, block);
-		*paired = tile == TILE_PAIRED;
-		if ((tile != TILE_QUICK && tile != TILE_PAIRED) ||
+	while ((link = private->quick[bin]) != &private->quick_end.link) {
+		block = block_of(link);
+		if (!tile_is(private, block, TILE_QUICK) ||
 		    block_length(private, block) != length) {
 			report_written(private, block);
-			*bin = &private->quick_end.link;
+			private->quick[bin] = &private->quick_end.link;
 			return NULL;
 		}
-		*bin = link_get(private, *bin);
-		private->quick_size -= length / TILE_ALIGN;
+		private->quick[bin] = link_get(private, link);
+		private->quick_size -= bin;
 		if (wsheap_tile_is_clean(private, block, length))
 			return block;
 		tile_lose(private, block);
@@ -423,15 +441,11 @@ size_t wsheap_tile_count(const struct wsheap_private *private, enum tile tile)
 		}
 		return nr;
 	}
-	for (i = 0; i < QUICK_BINS + 2; i++) {
-		p = i < QUICK_BINS ? private->quick[i] :
-		    i == QUICK_BINS ? private->slivers : private->retried;
-		for (; p != &private->quick_end.link; p = link_get(private, p)) {
-			if (!tile_is(private, block_of(p), TILE_QUICK) &&
-			    !tile_is(private, block_of(p), TILE_PAIRED))
+	for (i = 0; i < QUICK_BINS; i++) {
+		for (p = private->quick[i]; p != &private->quick_end.link;
+		     p = link_get(private, p), nr++)
+			if (!tile_is(private, block_of(p), TILE_QUICK))
 				return SIZE_MAX;
-			nr++;
-		}
 	}
 	return nr;
 }
@@ -439,6 +453,31 @@ size_t wsheap_tile_count(const struct wsheap_private *private, enum tile tile)
 /*
  * Merging and cutting.
  */
+
+/* A free tile that is merged with another leaves its bin, if it is in one. */
+static bool tile_leave(struct wsheap_private *private, struct wsheap_block *block)
+{
+	return tile_is_sliver(private, block) || bin_del(private, block);
+}
+
+/* A free sliver that is in no bin. It is merged as soon as a neighbour is free. */
+static void sliver_wait(const struct wsheap_private *private,
+			struct wsheap_block *block)
+{
+	foot_set(private, block, TILE_ALIGN);
+	tile_set(private, block, 1 | BLOCK_IS_FREE, 0);
+}
+
+/* A sliver without a free neighbour. A fixed heap keeps it as a block to come. */
+static void sliver_keep(struct wsheap_private *private,
+			struct wsheap_block *block, unsigned int bin)
+{
+	if (!private_is_fixed(private))
+		return sliver_wait(private, block);
+	block->size = block_room(private, TILE_ALIGN);
+	quick_push(private, bin, block);
+	private->small += TILE_ALIGN;
+}
 
 /* Merges free memory with its free neighbours. */
 static void tile_free(struct wsheap_private *private, struct wsheap_block *block,
@@ -448,54 +487,28 @@ static void tile_free(struct wsheap_private *private, struct wsheap_block *block
 	struct wsheap_block *before = wsheap_tile_before(private, block);
 	size_t more;
 
-	if (tile_is(private, next, TILE_FREE) &&
-	    (tile_is_sliver(private, next) || bin_del(private, next))) {
+	if (tile_is(private, next, TILE_FREE) && tile_leave(private, next)) {
 		more = block_length(private, next);
-		if (tile_is(private, block_at(next, more), TILE_PAIRED))
-			tile_reseal(block_at(next, more), SEAL_PAIRED);
 		tile_forget(private, next);
 		debug_fill_free(private, next + 1,
 				min(more - sizeof(*next), sizeof(struct tile_links)));
 		length += more;
 	}
-	if (before) {
-		more = (char *)block - (char *)before;
-		if (more > TILE_ALIGN && tile_bin(more) == tile_bin(more + length)) {
-			/* It stays in its bin. */
-			foot_forget(private, block);
-			tile_forget(private, block);
-			length += more;
-			tile_set(private, before,
-				 length / TILE_ALIGN | BLOCK_IS_FREE, 0);
-			foot_set(private, before, length);
-			return;
-		}
-		if (more == TILE_ALIGN || bin_del(private, before)) {
-			foot_forget(private, block);
-			tile_forget(private, block);
-			length += more;
-			block = before;
-		}
+	if (before && tile_leave(private, before)) {
+		foot_forget(private, block);
+		tile_forget(private, block);
+		length += (char *)block - (char *)before;
+		block = before;
 	}
-	foot_set(private, block, length);
-	block->size = length / TILE_ALIGN | BLOCK_IS_FREE;
-	if (length > TILE_ALIGN)
+	if (length > TILE_ALIGN) {
+		foot_set(private, block, length);
 		bin_add(private, block, length);
-	else	/* A sliver whose free neighbour could not leave its bin. */
+	} else if (before || tile_is(private, next, TILE_FREE)) {
+		/* A sliver whose free neighbour could not leave its bin. */
+		block->size = 1 | BLOCK_IS_FREE;
 		tile_lose(private, block);
-}
-
-/* Free memory that was a part of a tile. */
-static void tile_give(struct wsheap_private *private, struct wsheap_block *block,
-		      size_t length)
-{
-	if (length == TILE_ALIGN &&
-	    !tile_is(private, block_at(block, length), TILE_FREE)) {
-		block->size = block_room(private, length);
-		quick_push(private, &private->quick[1], block);
-		private->small += length;
 	} else {
-		tile_free(private, block, length);
+		sliver_keep(private, block, 1);
 	}
 }
 
@@ -564,9 +577,9 @@ static void *tile_split(struct wsheap_private *private,
 	if (req->extent <= TILE_SMALL)
 		private->small += req->extent;
 	if (pad)
-		tile_give(private, block, pad);
+		tile_free(private, block, pad);
 	if (length)
-		tile_give(private, block_at(block, pad + req->extent), length);
+		tile_free(private, block_at(block, pad + req->extent), length);
 	return p;
 }
 
@@ -615,43 +628,18 @@ void *wsheap_tile_cut(struct wsheap_private *private,
 	return NULL;
 }
 
-/*
- * A tile is wanted as a block. The free sliver that waits before it to be merged
- * with it goes back to a quick bin: see drain_sliver().
- */
-static void tile_part(struct wsheap_private *private, struct wsheap_block *block)
-{
-	struct wsheap_block *before = wsheap_tile_before(private, block);
-
-	if (!before) {
-		report_written(private, block);
-		return;
-	}
-	foot_forget(private, block);
-	tile_set(private, block, block_size(block), 0);
-	tile_give(private, before, TILE_ALIGN);
-}
-
 /* Takes a block from the quick bin of its length. */
 void *wsheap_tile_take_quick(struct wsheap_private *private,
 			     const struct tile_request *req)
 {
-	struct wsheap_block *block;
-	bool paired;
+	struct wsheap_block *block = NULL;
 
-	if (req->extent > TILE_SMALL || req->align > TILE_ALIGN)
-		return NULL;
-	block = quick_pop(private, &private->quick[req->extent / TILE_ALIGN],
-			  req->extent, &paired);
-	if (!block && req->extent == TILE_ALIGN)
-		block = quick_pop(private, &private->slivers, TILE_ALIGN, &paired);
-	if (!block && req->extent == TILE_ALIGN)
-		block = quick_pop(private, &private->retried, TILE_ALIGN, &paired);
-	if (!block)
-		return NULL;
-	if (paired)
-		tile_part(private, block);
-	return tile_make(private, block, req->size);
+	/* Bin 1 may be empty in the middle of a drain. */
+	if (req->extent == TILE_ALIGN && private->quick[1] == &private->quick_end.link)
+		swap(private->quick[1], private->quick[QUICK_ALONE]);
+	if (req->extent <= TILE_SMALL && req->align == TILE_ALIGN)
+		block = quick_pop(private, req->extent / TILE_ALIGN);
+	return block ? tile_make(private, block, req->size) : NULL;
 }
 
 /* Frees a live block, whose bytes are the caller's to clear. */
@@ -662,9 +650,7 @@ void wsheap_tile_release(struct wsheap_private *private,
 
 	private_uncharge(private, block_size(block));
 	if (length <= TILE_SMALL)
-		return quick_push(private, &private->quick[length / TILE_ALIGN],
-				  block);
-	private->merged = true;
+		return quick_push(private, length / TILE_ALIGN, block);
 	private->refused = SIZE_MAX;
 	tile_free(private, block, length);
 }
@@ -706,91 +692,71 @@ bool wsheap_tile_resize(struct wsheap_private *private,
 			memset(next, 0, old - new);
 		if (new < old) {
 			debug_fill_free(private, next, old - new);
-			private->merged = true;
-			private->refused = SIZE_MAX;
+				private->refused = SIZE_MAX;
 		} else {
 			debug_fill_free(private, next, has - new);
 		}
-		tile_give(private, next, has - new);
+		tile_free(private, next, has - new);
 	}
 	return true;
 }
 
 /*
- * Drains a sliver, which is in no bin at this time.
- *
- * 1. If a neighbour is free, it is merged.
- * 2. If the next tile is a sliver in a quick bin, which cannot be taken out of the
- *    middle of its list, this one becomes free and waits for it (TILE_PAIRED).
- *    When the next one is drained, case 1 merges the two.
- * 3. Otherwise it is put aside. It is drained again if something was merged since,
- *    which may be a neighbour.
+ * Drains a sliver. If the next tile is a quick sliver, which cannot be taken out of
+ * the middle of its list, this one retry to be merged when that one is drained. In
+ * a fixed heap one without such a neighbour is put aside.
  */
 static void drain_sliver(struct wsheap_private *private,
 			 struct wsheap_block *block)
 {
-	struct wsheap_block *next = block_at(block, TILE_ALIGN);
+	const struct wsheap_block *next = block_at(block, TILE_ALIGN);
 	enum tile tile = tile_state(private, next);
+	bool retry = private->retry;
 
+	private->retry = true;
 	if (tile == TILE_FREE || wsheap_tile_before(private, block)) {
-		private->small -= TILE_ALIGN;
 		tile_free(private, block, TILE_ALIGN);
 	} else if (tile == TILE_QUICK && tile_is_sliver(private, next)) {
-		private->small -= TILE_ALIGN;
-		foot_set(private, block, TILE_ALIGN);
-		tile_set(private, block, 1 | BLOCK_IS_FREE, 0);
-		tile_reseal(next, SEAL_PAIRED);
+		sliver_wait(private, block);
 	} else {
-		quick_push(private, &private->slivers, block);
-		return;
+		private->retry = retry;
+		sliver_keep(private, block, QUICK_ALONE);
 	}
-	/* That may concern one that was put aside already. */
-	private->merged = true;
 }
 
 /*
- * Merges quick tiles, TILE_SLICE at the most: the longest first, slivers last, and
- * then the slivers that were put aside, until no more of them can be merged.
- * Returns whether none is left.
+ * Merges quick tiles, TILE_SLICE at the most: the longest first, and slivers if
+ * there are many or if @all is set. Returns whether none is left.
  */
-bool wsheap_tile_drain(struct wsheap_private *private)
+bool wsheap_tile_drain(struct wsheap_private *private, bool all)
 {
 	unsigned int left = TILE_SLICE, bin = QUICK_BINS;
 	struct wsheap_block *block;
-	size_t length;
-	bool paired;
+	bool retry;
 
 	while (--bin) {
-		length = bin * TILE_ALIGN;
-		while ((block = quick_pop(private, &private->quick[bin], length,
-					  &paired))) {
-			private->merged = true;
-			private->refused = SIZE_MAX;
+		if (bin == 1 && !all &&
+		    (private_is_fixed(private) || private->quick_size * TILE_ALIGN <=
+						  private->small / SLIVER_PART))
+			break;
+		while ((block = quick_pop(private, bin))) {
 			debug_fill_free(private, block + 1, sizeof(unsigned long));
-			if (bin == 1) {
+			private->refused = SIZE_MAX;
+			private->small -= bin * TILE_ALIGN;
+			if (bin == 1)
 				drain_sliver(private, block);
-			} else {
-				private->small -= length;
-				tile_free(private, block, length);
-			}
+			else
+				tile_free(private, block, bin * TILE_ALIGN);
 			if (!--left)
 				return false;
 		}
 	}
-	while ((block = quick_pop(private, &private->retried, TILE_ALIGN, &paired))) {
-		debug_fill_free(private, block + 1, sizeof(unsigned long));
-		drain_sliver(private, block);
-		if (!--left)
-			return false;
-	}
-	if (private->merged && private->slivers != &private->quick_end.link) {
-		private->merged = false;
-		swap(private->retried, private->slivers);
-		return false;
-	}
-	private->merged = false;
+	if (bin == 0)
+		swap(private->quick[1], private->quick[QUICK_ALONE]);
 	private->small_peak = private->small;
-	return true;
+	retry = private->retry;
+	private->retry = false;
+	return !retry;
 }
 
 /* The longest of the free tiles, or 0. */
@@ -801,7 +767,7 @@ size_t wsheap_tile_largest(const struct wsheap_private *private)
 	size_t length = 0;
 
 	if (bin >= TILE_BINS)
-		return private->slivers != &private->quick_end.link ? TILE_ALIGN : 0;
+		return private->quick[1] != &private->quick_end.link ? TILE_ALIGN : 0;
 	for (block = private->bins[bin];
 	     block && tile_is(private, block, TILE_FREE);
 	     block = link_get(private, &tile_links(block)->next))
@@ -848,8 +814,6 @@ void wsheap_tile_begin(struct wsheap_private *private)
 {
 	private->key = get_random_long();
 	memset_p(private->quick, &private->quick_end.link, QUICK_BINS);
-	private->slivers = &private->quick_end.link;
-	private->retried = &private->quick_end.link;
 	tile_set(private, &private->quick_end.block, 0, SEAL_END);
 	memset(private->bins, 0, sizeof(private->bins));
 	bitmap_zero(private->bin_map, TILE_BINS);
@@ -857,5 +821,5 @@ void wsheap_tile_begin(struct wsheap_private *private)
 	private->quick_size = 0;
 	private->small_peak = 0;
 	private->refused = SIZE_MAX;
-	private->merged = false;
+	private->retry = false;
 }

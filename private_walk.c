@@ -18,67 +18,47 @@ struct census {
 	size_t live, small, quick, free;
 };
 
-static bool dedicated_is_sound(const struct wsheap_private *private,
-			       const struct wsheap_region *region)
-{
-	return !debug_overrun(private, region->chunk.mem, region->chunk.used,
-			      region->chunk.size);
-}
-
-/* Tells whether a tile, and what it says of the one before, is sound. */
-static bool tile_is_sound(const struct wsheap_private *private,
-			  const struct wsheap_block *block, enum tile tile,
-			  const struct wsheap_block *before)
-{
-	size_t length = block_length(private, block);
-
-	if (wsheap_tile_before(private, block) != before ||
-	    (before && tile == TILE_FREE))
-		return false;
-	if (tile == TILE_LIVE)
-		return !debug_overrun(private, block + 1, block_size(block),
-				      length - sizeof(*block));
-	return tile == TILE_LOST || wsheap_tile_is_clean(private, block, length);
-}
-
 /* Checks a region's tiles, and counts them. */
-static bool region_validate(struct wsheap_private *private,
-			    struct wsheap_region *region, struct census *census)
+static bool region_validate(const struct wsheap_private *private,
+			    const struct wsheap_region *region,
+			    struct census *census)
 {
-	struct wsheap_block *block = region_first(region), *before = NULL;
+	struct wsheap_block *block, *next, *end, *before = NULL;
+	size_t length, live;
 	enum tile tile;
-	size_t length;
 
 	if (region_is_dedicated(region)) {
 		census->live += region->chunk.used;
-		return dedicated_is_sound(private, region);
+		return !debug_overrun(private, region->chunk.mem,
+				      region->chunk.used, region->chunk.size);
 	}
-	for (;; block = block_at(block, length)) {
-		tile = wsheap_tile_state(private, block);
-		if (block == region_end(region))
-			return tile == TILE_END &&
-			       wsheap_tile_before(private, block) == before;
-		length = block_length(private, block);
-		if (tile == TILE_DAMAGED || tile == TILE_END ||
-		    !region_has_whole(private, region, block) ||
-		    !tile_is_sound(private, block, tile, before))
+	end = region_end(region);
+	for (block = region_first(region); block < end; block = next) {
+		next = block;
+		tile = wsheap_tile_next(private, region, &next);
+		length = (char *)next - (char *)block;
+		live = tile == TILE_LIVE ? block_size(block) : 0;
+		if (tile == TILE_DAMAGED ||
+		    wsheap_tile_before(private, block) != before ||
+		    (before && tile == TILE_FREE) ||
+		    (tile == TILE_LIVE &&
+		     debug_overrun(private, block + 1, live,
+				   length - sizeof(*block))) ||
+		    ((tile == TILE_QUICK || tile == TILE_FREE) &&
+		     !wsheap_tile_is_clean(private, block, length)))
 			return false;
-		before = NULL;
-		if (tile == TILE_FREE) {
-			census->free += length > TILE_ALIGN;
-			before = block;
-			continue;
-		}
-		if (length <= TILE_SMALL)
+		before = tile == TILE_FREE ? block : NULL;
+		census->live += live;
+		census->quick += tile == TILE_QUICK;
+		census->free += tile == TILE_FREE && length > TILE_ALIGN;
+		if (tile != TILE_FREE && length <= TILE_SMALL)
 			census->small += length;
-		if (tile == TILE_LIVE)
-			census->live += block_size(block);
-		else
-			census->quick += tile != TILE_LOST;
 	}
+	return wsheap_tile_state(private, end) == TILE_END &&
+	       wsheap_tile_before(private, end) == before;
 }
 
-static bool private_validate(struct wsheap_private *private)
+static bool private_validate(const struct wsheap_private *private)
 {
 	struct census census = {};
 	struct rb_node *node;
@@ -139,15 +119,13 @@ bool wsheap_validate(struct wsheap *heap, const void *p)
 EXPORT_SYMBOL_NS_GPL(wsheap_validate, WSHEAP_NS);
 
 /* The first region that ends beyond an address. */
-static struct wsheap_region *region_beyond(struct wsheap_private *private,
+static struct wsheap_region *region_beyond(const struct wsheap_private *private,
 					   const void *p)
 {
 	struct rb_node *node = private->regions.rb_node;
-	struct wsheap_region *found = NULL;
+	struct wsheap_region *region, *found = NULL;
 
-	while (node) {
-		struct wsheap_region *region = region_of(node);
-
+	while ((region = region_of(node))) {
 		if (p < region->chunk.mem + region->chunk.size) {
 			found = region;
 			node = node->rb_left;
@@ -158,70 +136,63 @@ static struct wsheap_region *region_beyond(struct wsheap_private *private,
 	return found;
 }
 
-static bool walk_is_free(struct wsheap_private *private,
-			 const struct wsheap_block *block)
+/*
+ * Goes on from a tile, and tells whether that is in use. All tiles that are not are
+ * taken together.
+ */
+static bool walk_step(const struct wsheap_private *private,
+		      const struct wsheap_region *region,
+		      struct wsheap_block **block)
 {
-	enum tile tile = wsheap_tile_state(private, block);
+	enum tile tile = wsheap_tile_next(private, region, block);
+	struct wsheap_block *next = *block;
 
-	return tile != TILE_LIVE && tile != TILE_DAMAGED;
-}
-
-static struct wsheap_block *walk_next(struct wsheap_private *private,
-				      struct wsheap_region *region,
-				      struct wsheap_block *block)
-{
-	if (!region_has_whole(private, region, block))
-		return region_end(region);
-	return block_at(block, block_length(private, block));
-}
-
-/* Fills in what is at a tile; free neighbours are one. */
-static void walk_tile(struct wsheap_private *private,
-		      struct wsheap_region *region, struct wsheap_block *block,
-		      struct wsheap_walk_entry *entry)
-{
-	struct wsheap_block *next = walk_next(private, region, block);
-	size_t length;
-
-	entry->kind = WSHEAP_WALK_BUSY;
-	entry->address = block + 1;
-	if (walk_is_free(private, block)) {
-		entry->kind = WSHEAP_WALK_FREE;
-		while (next < region_end(region) && walk_is_free(private, next))
-			next = walk_next(private, region, next);
+	if (tile == TILE_LIVE || tile == TILE_DAMAGED)
+		return true;
+	while (next < region_end(region)) {
+		tile = wsheap_tile_next(private, region, &next);
+		if (tile == TILE_LIVE || tile == TILE_DAMAGED)
+			break;
+		*block = next;
 	}
-	length = (char *)next - (char *)block;
-	entry->size = entry->kind == WSHEAP_WALK_FREE ?
-		      block_room(private, length) : block_size(block);
-	entry->overhead = length - entry->size;
+	return false;
 }
 
-/* The first tile behind an entry, or NULL at the region's end. */
-static struct wsheap_block *walk_from(struct wsheap_private *private,
-				      struct wsheap_region *region,
+/* The first tile behind an entry, or the region's end. */
+static struct wsheap_block *walk_from(const struct wsheap_private *private,
+				      const struct wsheap_region *region,
 				      const struct wsheap_walk_entry *entry)
 {
-	struct wsheap_block *block, *end = region_end(region);
+	struct wsheap_block *from = block_of(entry->address);
+	struct wsheap_block *block = region_first(region);
 
-	if (entry->kind == WSHEAP_WALK_REGION ||
-	    entry->address < region->chunk.mem)
-		return region_first(region);
-	block = block_of(entry->address);
-	if (block < region_first(region))
-		return region_first(region);
+	if (entry->kind == WSHEAP_WALK_REGION || from < block ||
+	    from >= region_end(region))
+		return from < region_end(region) ? block : region_end(region);
 	/* What was there may have been merged since. */
-	if (block >= end || wsheap_tile_state(private, block) == TILE_DAMAGED)
-		block = wsheap_private_tile_at(private, region, block);
-	if (!block)
-		return NULL;
-	if (!walk_is_free(private, block))
-		return walk_next(private, region, block);
-	while (block < end && walk_is_free(private, block))
-		block = walk_next(private, region, block);
+	if (wsheap_tile_state(private, from) != TILE_DAMAGED)
+		block = from;
+	while (block <= from)
+		walk_step(private, region, &block);
 	return block;
 }
 
-static int private_walk(struct wsheap_private *private,
+/* Fills in what is at a tile. */
+static void walk_tile(const struct wsheap_private *private,
+		      const struct wsheap_region *region,
+		      struct wsheap_block *block, struct wsheap_walk_entry *entry)
+{
+	struct wsheap_block *next = block;
+	bool busy = walk_step(private, region, &next);
+	size_t length = (char *)next - (char *)block;
+
+	entry->kind = busy ? WSHEAP_WALK_BUSY : WSHEAP_WALK_FREE;
+	entry->address = block + 1;
+	entry->size = busy ? block_size(block) : block_room(private, length);
+	entry->overhead = length - entry->size;
+}
+
+static int private_walk(const struct wsheap_private *private,
 			struct wsheap_walk_entry *entry)
 {
 	const void *from = entry->kind ? entry->address : NULL;
@@ -238,7 +209,7 @@ static int private_walk(struct wsheap_private *private,
 		}
 	} else if (inside) {
 		block = walk_from(private, region, entry);
-		if (block && block < region_end(region)) {
+		if (block < region_end(region)) {
 			walk_tile(private, region, block, entry);
 			return 0;
 		}

@@ -379,6 +379,15 @@ static void on_failure(struct wsheap *heap, const struct wsheap_error *err,
 	m.raised++;
 }
 
+/*
+ * The smallest of all tiles wait for a neighbour in a growing heap, and are not
+ * given out.
+ */
+static bool waits(const struct wsheap_walk_entry *entry)
+{
+	return !m.fixed && entry->size + entry->overhead == 16;
+}
+
 /* Walks over the heap, and tells whether a free part could have the block. */
 static bool could_hold(size_t size, size_t align)
 {
@@ -387,6 +396,8 @@ static bool could_hold(size_t size, size_t align)
 
 	while (!wsheap_walk(m.heap, &entry)) {
 		if (entry.kind != WSHEAP_WALK_FREE)
+			continue;
+		if (waits(&entry))
 			continue;
 		/* The smallest of all tiles are not searched for an alignment. */
 		if (align > 16 && entry.size + entry.overhead == 16)
@@ -809,7 +820,7 @@ static void check_compact(void)
 		   largest);
 	m.nested = true;
 	while (!wsheap_walk(m.heap, &entry))
-		FINDING_IF(entry.kind == WSHEAP_WALK_FREE &&
+		FINDING_IF(entry.kind == WSHEAP_WALK_FREE && !waits(&entry) &&
 			   entry.size > largest && entry.size < SZ_16K,
 			   "%zu bytes are free, but compacting found %zu",
 			   entry.size, largest);
