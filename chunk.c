@@ -25,20 +25,32 @@
 const struct wsheap_chunk wsheap_no_chunk;
 
 /*
- * Memory from vmalloc that waits for the worker. The nodes of the list lie in
- * that memory. The workqueue has a rescuer, because heaps are destroyed on the
+ * Memory from vmalloc that waits for the worker. The list lies in that memory. The
+ * workqueue has a rescuer, because heaps are destroyed on the
  * way to writing memory out, and that waits for the worker.
  */
+struct deferred {
+	struct llist_node node;
+	struct wsheap_group *group;
+	size_t charged;
+};
+
 static struct workqueue_struct *deferred_wq;
 static LLIST_HEAD(deferred);
 static atomic_t nr_deferred;
 
 static void deferred_fn(struct work_struct *work)
 {
-	struct llist_node *node, *next;
+	struct llist_node *list = llist_del_all(&deferred);
+	struct wsheap_group *group;
+	struct deferred *item, *next;
+	size_t charged;
 
-	llist_for_each_safe(node, next, llist_del_all(&deferred)) {
-		vfree(node);
+	llist_for_each_entry_safe(item, next, list, node) {
+		group = item->group;
+		charged = item->charged;
+		vfree(item);
+		wsheap_group_uncharge(group, charged);
 		/* Pairs with the acquire in wsheap_chunk_flush(). */
 		atomic_dec_return_release(&nr_deferred);
 	}
@@ -54,13 +66,18 @@ void wsheap_memory_wipe(void *mem, size_t size)
 	memset(mem, 0, size);
 }
 
-static void defer_vfree(void *mem, size_t size)
+static void defer_vfree(struct wsheap_group *group, void *mem, size_t size,
+			size_t charged)
 {
+	struct deferred *item = mem;
+
 	/* The bytes must be gone before the worker runs. */
 	if (want_init_on_free())
 		wsheap_memory_wipe(mem, size);
+	item->group = group;
+	item->charged = charged;
 	atomic_inc(&nr_deferred);
-	llist_add(mem, &deferred);
+	llist_add(&item->node, &deferred);
 	/* Needed also if the list was not empty: the worker may be past it. */
 	queue_work(deferred_wq, &deferred_work);
 }
@@ -221,23 +238,33 @@ struct wsheap_chunk *wsheap_chunk_alloc_header(const struct wsheap *heap,
 
 /*
  * The one place where heaps obtain memory. Called without the heap's lock. If
- * @header is not 0, it is the size of a separate header.
+ * @header is not 0, it is the size of a separate header. Returns NULL with a code in
+ * @failure. If a group refused, its figures are there, too. Without @failure the
+ * memory is of use, but not needed.
  */
 struct wsheap_chunk *wsheap_chunk_obtain(const struct wsheap *heap, size_t size,
-					 size_t header, gfp_t gfp)
+					 size_t header, gfp_t gfp,
+					 struct wsheap_error *failure)
 {
 	struct wsheap_chunk *chunk = NULL;
-	char *mem, *first;
+	char *mem = NULL, *first;
+	size_t charge;
 
-	if (header) {
-		chunk = wsheap_chunk_alloc_header(heap, header, gfp);
-		if (!chunk)
-			return NULL;
-	}
 	size = wsheap_backing_size(heap, size, gfp);
-	mem = wsheap_backing_alloc(heap, size, gfp);
+	charge = size;
+	if (header)
+		charge += kmalloc_size_roundup(header);
+	if (failure)
+		failure->code = -ENOMEM;
+	if (heap->group && !wsheap_group_charge(heap->group, charge, gfp, failure))
+		return NULL;
+	if (header)
+		chunk = wsheap_chunk_alloc_header(heap, header, gfp);
+	if (!header || chunk)
+		mem = wsheap_backing_alloc(heap, size, gfp);
 	if (!mem) {
 		kfree(chunk);
+		wsheap_group_uncharge(heap->group, charge);
 		return NULL;
 	}
 	first = mem;
@@ -257,22 +284,25 @@ struct wsheap_chunk *wsheap_chunk_obtain(const struct wsheap *heap, size_t size,
 }
 
 /* The one place where heaps release memory. Called without the heap's lock. */
-void wsheap_chunk_release_all(struct wsheap_chunk *chunk, bool may_sleep)
+void wsheap_chunk_release_all(struct wsheap_group *group,
+			      struct wsheap_chunk *chunk, bool may_sleep)
 {
 	struct wsheap_chunk *next;
+	size_t size, charged;
+	void *mem;
 
 	for (; chunk; chunk = next) {
-		void *mem = chunk->mem;
-		size_t size = chunk->size;
-
+		mem = chunk->mem;
+		size = chunk->size;
+		charged = wsheap_chunk_actual(chunk);
 		next = chunk->next;
 		if (wsheap_chunk_is_separate(chunk))
 			kfree(chunk);
-		if (!is_vmalloc_addr(mem))
-			kfree(mem);
-		else if (may_sleep)
-			vfree(mem);
-		else
-			defer_vfree(mem, size);
+		if (is_vmalloc_addr(mem) && !may_sleep) {
+			defer_vfree(group, mem, size, charged);
+			continue;
+		}
+		kvfree(mem);
+		wsheap_group_uncharge(group, charged);
 	}
 }

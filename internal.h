@@ -6,12 +6,14 @@
  *	pool		pools of message heaps
  *	object		creation, properties and destruction of a heap
  *	string		copies and formats
+ *	savepoint	savepoints, actions, blocks that grow
  *	wsheap		message heaps, and the dispatch to private heaps
  *	private_walk	inspection of private heaps
  *	private		private heaps
  *	private_tile	the memory of private heaps
  *	misuse		reports of a driver's mistakes
  *	chunk		memory from the system, and back to it
+ *	group		budgets for that memory
  */
 #ifndef _WSHEAP_INTERNAL_H
 #define _WSHEAP_INTERNAL_H
@@ -34,6 +36,8 @@
 #define CHUNK_LARGEST_ORDER	18
 /* Zeroed at a time with init_on_alloc: enough to be worth a function call. */
 #define ZERO_STRETCH	SZ_8K
+/* A chunk that was obtained for the current message. */
+#define CHUNK_NEW		U8_MAX
 /* The largest page order that the page allocator does not call costly. */
 #define PAGES_LARGEST		SZ_32K
 
@@ -41,8 +45,12 @@
 #define WSHEAP_FLAGS	(WSHEAP_SERIALIZE | WSHEAP_NODE | WSHEAP_CONTIG | \
 			 WSHEAP_ADAPTIVE)
 #define WSHEAP_OPTIONS	(WSHEAP_NO_SERIALIZE | WSHEAP_GENERATE_EXCEPTIONS)
-/* Set by a pool: the heap belongs to it, and the heap's name is the pool's. */
+/* The heap belongs to a pool. */
 #define WSHEAP_POOLED	BIT(15)
+/* The object is a part of another structure. */
+#define WSHEAP_EMBEDDED	BIT(14)
+/* The heap has its name to itself. Otherwise it is the pool's or a module's. */
+#define WSHEAP_NAMED	BIT(13)
 
 /**
  * enum wsheap_path - how the blocks of a heap are allocated
@@ -90,6 +98,7 @@ enum wsheap_path {
  * @zeroed2: start of a second zeroed part, behind dirty bytes, or @size.
  * @zeroed2_end: end of that part.
  * @start: offset of the first block.
+ * @place: how many chunks were before it on the list of free ones, or CHUNK_NEW.
  * @keeper: the chunk for the initial size, which the heap never releases.
  */
 struct wsheap_chunk {
@@ -101,6 +110,7 @@ struct wsheap_chunk {
 	u32 zeroed2;
 	u32 zeroed2_end;
 	u16 start;
+	u8 place;
 	bool keeper;
 } __aligned(WSHEAP_MIN_ALIGN);
 
@@ -156,19 +166,62 @@ void *wsheap_backing_alloc(const struct wsheap *heap, size_t size, gfp_t gfp);
 struct wsheap_chunk *wsheap_chunk_alloc_header(const struct wsheap *heap,
 					       size_t size, gfp_t gfp);
 struct wsheap_chunk *wsheap_chunk_obtain(const struct wsheap *heap, size_t size,
-					 size_t header, gfp_t gfp);
+					 size_t header, gfp_t gfp,
+					 struct wsheap_error *failure);
 void wsheap_memory_wipe(void *mem, size_t size);
-void wsheap_chunk_release_all(struct wsheap_chunk *chunk, bool may_sleep);
+void wsheap_chunk_release_all(struct wsheap_group *group,
+			      struct wsheap_chunk *chunk, bool may_sleep);
 void wsheap_chunk_flush(void);
 bool wsheap_chunk_is_flushed(void);
 int wsheap_chunk_init(void);
 void wsheap_chunk_exit(void);
+
+/**
+ * struct wsheap_reclaim - something that can give memory back to a group
+ * @node: on the list of the topmost group.
+ * @group: the group that is credited, or NULL.
+ * @release: gives some back, and tells whether there was any. Called with
+ *	interrupts off, so it cannot sleep.
+ */
+struct wsheap_reclaim {
+	struct list_head node;
+	struct wsheap_group *group;
+	bool (*release)(struct wsheap_reclaim *reclaim);
+};
+
+/* group.c */
+void wsheap_group_get(struct wsheap_group *group);
+void wsheap_group_put(struct wsheap_group *group);
+bool wsheap_group_charge(struct wsheap_group *group, size_t size, gfp_t gfp,
+			 struct wsheap_error *failure);
+void wsheap_group_uncharge(struct wsheap_group *group, size_t size);
+void wsheap_group_add_reclaim(struct wsheap_reclaim *reclaim);
+void wsheap_group_del_reclaim(struct wsheap_reclaim *reclaim);
 
 /* misuse.c */
 int wsheap_check_request(const struct wsheap *heap, size_t size, size_t align,
 			 gfp_t gfp, unsigned long caller);
 void wsheap_report_kind(const struct wsheap *heap, const char *function,
 			unsigned long caller);
+void wsheap_report_end(const struct wsheap *heap, const char *function,
+		       unsigned long caller);
+
+static __always_inline bool wsheap_check_message(const struct wsheap *heap,
+						 const char *function,
+						 unsigned long caller)
+{
+	if (likely(heap->path < WSHEAP_PATH_PRIVATE))
+		return true;
+	wsheap_report_kind(heap, function, caller);
+	return false;
+}
+
+/* For functions that drivers call: reports a call on a private heap. */
+#define wsheap_is_message(heap) wsheap_check_message(heap, __func__, _RET_IP_)
+
+/* savepoint.c */
+void wsheap_run_actions(struct wsheap *heap, const struct wsheap_action *until);
+void wsheap_undo_alloc(struct wsheap *heap, void *p, size_t size);
 
 /* private.c */
 extern const size_t wsheap_private_object_size;
@@ -187,20 +240,28 @@ struct wsheap_chunk *wsheap_message_chunks(struct wsheap *heap);
 void *wsheap_alloc_long(struct wsheap *heap, size_t size, size_t align,
 			gfp_t gfp, struct wsheap_error *err,
 			unsigned long caller);
+void *wsheap_alloc_instead(struct wsheap *heap, size_t size, size_t align,
+			   gfp_t gfp, struct wsheap_error *err,
+			   unsigned long caller, size_t credit);
+int wsheap_make_room(struct wsheap *heap, size_t bytes, gfp_t gfp);
 
 /* object.c */
 bool wsheap_args_valid(const struct wsheap_args *args);
-const char *wsheap_copy_name(const struct wsheap_args *args);
+const char *wsheap_copy_name(const struct wsheap_args *args,
+			     const struct wsheap_creator *creator);
 struct wsheap *wsheap_object_alloc(const struct wsheap_args *args, size_t size,
 				   gfp_t gfp);
 struct wsheap *wsheap_object_create_pooled(size_t max_size, size_t trim_size,
 					   const struct wsheap_args *args,
-					   bool keeper, gfp_t gfp);
+					   struct module *owner, bool keeper,
+					   gfp_t gfp);
 bool wsheap_object_try_release(struct wsheap *heap, bool may_sleep);
 void wsheap_object_release(struct wsheap *heap);
+void wsheap_object_report_module(const struct module *module, const char *name);
 void wsheap_object_report_all(void);
 
 /* pool.c */
+void wsheap_pool_report_module(const struct module *module, const char *name);
 int wsheap_pool_init(void);
 void wsheap_pool_exit(void);
 

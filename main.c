@@ -7,6 +7,24 @@
 
 #include <linux/module.h>
 
+/* Called after a module's own exit function, while the module is still there. */
+static int module_event(struct notifier_block *block, unsigned long event, void *data)
+{
+#ifdef CONFIG_MODULES
+	const struct module *module = data;
+
+	if (event == MODULE_STATE_GOING) {
+		wsheap_pool_report_module(module, module->name);
+		wsheap_object_report_module(module, module->name);
+	}
+#endif
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block module_notifier = {
+	.notifier_call = module_event,
+};
+
 static int __init wsheap_module_init(void)
 {
 	int ret = wsheap_chunk_init();
@@ -15,12 +33,22 @@ static int __init wsheap_module_init(void)
 		return ret;
 	ret = wsheap_pool_init();
 	if (ret)
-		wsheap_chunk_exit();
+		goto exit_chunk;
+	ret = register_module_notifier(&module_notifier);
+	if (ret)
+		goto exit_pool;
+	return 0;
+
+exit_pool:
+	wsheap_pool_exit();
+exit_chunk:
+	wsheap_chunk_exit();
 	return ret;
 }
 
 static void __exit wsheap_module_exit(void)
 {
+	unregister_module_notifier(&module_notifier);
 	wsheap_pool_exit();
 	wsheap_object_report_all();
 	wsheap_chunk_exit();

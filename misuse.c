@@ -34,12 +34,33 @@ int wsheap_check_request(const struct wsheap *heap, size_t size, size_t align,
 static void report_kind(const struct wsheap *heap, const char *function,
 			unsigned long caller)
 {
-	pr_err("%s() called on message heap %s, but is for private heaps; called from %pS\n",
-	       function, heap->name, (void *)caller);
+	bool private = heap->path >= WSHEAP_PATH_PRIVATE;
+
+	pr_err("%s() called on %s heap %s, but is for %s heaps; called from %pS\n",
+	       function, private ? "private" : "message", heap->name,
+	       private ? "message" : "private", (void *)caller);
 }
 
 void wsheap_report_kind(const struct wsheap *heap, const char *function,
 			unsigned long caller)
 {
 	DO_ONCE_LITE(report_kind, heap, function, caller);
+}
+
+static void report_end(const struct wsheap *heap, const char *function,
+		       unsigned long caller)
+{
+	const char *kind = heap->flags & WSHEAP_POOLED ? "a pool, use wsheap_pool_free()" :
+			   heap->flags & WSHEAP_EMBEDDED ?
+			   "another structure, use wsheap_exit()" :
+			   "nothing else, use wsheap_destroy()";
+
+	pr_err("%s() called on heap %s, which is a part of %s: left alone; called from %pS\n",
+	       function, heap->name, kind, (void *)caller);
+}
+
+void wsheap_report_end(const struct wsheap *heap, const char *function,
+		       unsigned long caller)
+{
+	DO_ONCE_LITE(report_end, heap, function, caller);
 }

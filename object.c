@@ -9,6 +9,7 @@
 
 #include <linux/device.h>
 #include <linux/export.h>
+#include <linux/module.h>
 #include <linux/nodemask.h>
 #include <linux/wait.h>
 
@@ -63,31 +64,61 @@ struct wsheap *wsheap_object_alloc(const struct wsheap_args *args, size_t size,
 	return kzalloc_noprof(size, gfp | (args->chunk_gfp & __GFP_ACCOUNT));
 }
 
-const char *wsheap_copy_name(const struct wsheap_args *args)
+/* The name of the heap's class, copied unless the creator has none. */
+const char *wsheap_copy_name(const struct wsheap_args *args,
+			     const struct wsheap_creator *creator)
 {
-	KUNIT_STATIC_STUB_REDIRECT(wsheap_copy_name, args);
+	KUNIT_STATIC_STUB_REDIRECT(wsheap_copy_name, args, creator);
 
-	return kstrdup_const(args->name ?: KBUILD_MODNAME, GFP_KERNEL);
+	return args->name ? kstrdup_const(args->name, GFP_KERNEL) : creator->name;
 }
 
 static void object_free(struct wsheap *heap, bool may_sleep)
 {
-	wsheap_chunk_release_all(heap->path >= WSHEAP_PATH_PRIVATE ?
+	if (unlikely(heap->actions))
+		wsheap_run_actions(heap, NULL);
+	wsheap_chunk_release_all(heap->group, heap->path >= WSHEAP_PATH_PRIVATE ?
 				 wsheap_private_chunks(heap) :
 				 wsheap_message_chunks(heap), may_sleep);
-	if (!(heap->flags & WSHEAP_POOLED))
+	wsheap_group_put(heap->group);
+	if (heap->flags & WSHEAP_NAMED)
 		kfree_const(heap->name);
-	kfree(heap);
+	if (!(heap->flags & WSHEAP_EMBEDDED))
+		kfree(heap);
 }
 
 /*
- * Returns a heap that nobody else knows yet, or an ERR_PTR. On success @name
- * belongs to the heap, unless @flags has WSHEAP_POOLED.
+ * Sets up a zeroed heap that nobody else knows yet. With WSHEAP_NAMED in @flags,
+ * @name belongs to the heap on success.
  */
+static int object_setup(struct wsheap *heap, size_t max_size, size_t trim_size,
+			const struct wsheap_args *args, struct module *owner,
+			const char *name, bool private, unsigned int flags, gfp_t gfp)
+{
+	int ret;
+
+	heap->flags = args->flags | flags;
+	heap->max_size = max_size;
+	heap->trim_size = trim_size;
+	heap->chunk_gfp = args->chunk_gfp;
+	heap->node = args->flags & WSHEAP_NODE ? args->node : NUMA_NO_NODE;
+	heap->name = name;
+	heap->owner = owner;
+	heap->group = args->group;
+	if (private)
+		ret = wsheap_private_setup(heap, gfp);
+	else
+		ret = wsheap_message_setup(heap, args->initial_size, gfp);
+	if (!ret)
+		wsheap_group_get(heap->group);
+	return ret;
+}
+
+/* Returns a heap that nobody else knows yet, or an ERR_PTR. */
 static struct wsheap *object_new(size_t max_size, size_t trim_size,
 				 const struct wsheap_args *args,
-				 const char *name, bool private,
-				 unsigned int flags, gfp_t gfp)
+				 struct module *owner, const char *name,
+				 bool private, unsigned int flags, gfp_t gfp)
 {
 	size_t size = private ? wsheap_private_object_size :
 				sizeof(struct wsheap);
@@ -96,16 +127,8 @@ static struct wsheap *object_new(size_t max_size, size_t trim_size,
 
 	if (!heap)
 		return ERR_PTR(-ENOMEM);
-	heap->flags = args->flags | flags;
-	heap->max_size = max_size;
-	heap->trim_size = trim_size;
-	heap->chunk_gfp = args->chunk_gfp;
-	heap->node = args->flags & WSHEAP_NODE ? args->node : NUMA_NO_NODE;
-	heap->name = name;
-	if (private)
-		ret = wsheap_private_setup(heap, gfp);
-	else
-		ret = wsheap_message_setup(heap, args->initial_size, gfp);
+	ret = object_setup(heap, max_size, trim_size, args, owner, name, private,
+			   flags, gfp);
 	if (ret) {
 		kfree(heap);
 		return ERR_PTR(ret);
@@ -128,10 +151,11 @@ static void object_list(struct wsheap *heap)
  */
 struct wsheap *wsheap_object_create_pooled(size_t max_size, size_t trim_size,
 					   const struct wsheap_args *args,
-					   bool keeper, gfp_t gfp)
+					   struct module *owner, bool keeper,
+					   gfp_t gfp)
 {
-	struct wsheap *heap = object_new(max_size, trim_size, args, args->name,
-					 false, WSHEAP_POOLED, gfp);
+	struct wsheap *heap = object_new(max_size, trim_size, args, owner,
+					 args->name, false, WSHEAP_POOLED, gfp);
 
 	if (IS_ERR(heap))
 		return heap;
@@ -193,68 +217,94 @@ void wsheap_object_release(struct wsheap *heap)
 	object_free(heap, true);
 }
 
-/* Creates a heap that has a name of its own. */
-static struct wsheap *object_create_named(size_t max_size, size_t trim_size,
-					  const struct wsheap_args *args,
-					  bool private, unsigned int flags)
+/* Creates a heap that is in no pool. */
+static struct wsheap *object_create(size_t max_size, size_t trim_size,
+				    const struct wsheap_args *args,
+				    const struct wsheap_creator *creator,
+				    bool private, unsigned int flags)
 {
-	const char *name = wsheap_copy_name(args);
+	const char *name = wsheap_copy_name(args, creator);
 	struct wsheap *heap;
 
 	if (!name)
 		return ERR_PTR(-ENOMEM);
-	heap = object_new(max_size, trim_size, args, name, private, flags,
-			  GFP_KERNEL);
-	if (IS_ERR(heap))
-		kfree_const(name);
-	else
+	if (args->name)
+		flags |= WSHEAP_NAMED;
+	heap = object_new(max_size, trim_size, args, creator->module, name, private,
+			  flags, GFP_KERNEL);
+	if (!IS_ERR(heap))
 		object_list(heap);
+	else if (args->name)
+		kfree_const(name);
 	return heap;
 }
 
-/**
- * wsheap_create - create a message heap
- * @max_size: the quota: bytes that the blocks may add up to, as asked for,
- *	between two resets. 0 allows empty blocks only, WSHEAP_UNLIMITED sets no
- *	limit.
- * @trim_size: bytes that the heap may keep after a reset. With more than
- *	@max_size it keeps everything.
- * @args: further options, or NULL for the defaults.
- *
- * Obtains no memory but the heap object, unless @args asks for an initial size.
- * Equivalent of WsCreateHeap().
- *
- * Context: process context; sleeps.
- * Return: the heap, to be passed to wsheap_destroy(), or an ERR_PTR: -EINVAL
- * for bad @args, -EOVERFLOW for an initial size that is, with its header, above
- * the largest block, -ENOMEM.
- */
-struct wsheap *wsheap_create(size_t max_size, size_t trim_size,
-			     const struct wsheap_args *args)
+/* wsheap_create(), for the module that it is called from. */
+struct wsheap *__wsheap_create(size_t max_size, size_t trim_size,
+			       const struct wsheap_args *args,
+			       const struct wsheap_creator *creator)
 {
 	args = args ?: &default_args;
 	if (!wsheap_args_valid(args))
 		return ERR_PTR(-EINVAL);
-	return object_create_named(max_size, trim_size, args, false, 0);
+	return object_create(max_size, trim_size, args, creator, false, 0);
 }
-EXPORT_SYMBOL_NS_GPL(wsheap_create, WSHEAP_NS);
+EXPORT_SYMBOL_NS_GPL(__wsheap_create, WSHEAP_NS);
+
+/* wsheap_init(), for the module that it is called from. */
+int __wsheap_init(struct wsheap *heap, size_t max_size, size_t trim_size,
+		  const struct wsheap_args *args,
+		  const struct wsheap_creator *creator)
+{
+	unsigned int flags = WSHEAP_EMBEDDED;
+	const char *name;
+	int ret;
+
+	args = args ?: &default_args;
+	if (!wsheap_args_valid(args))
+		return -EINVAL;
+	name = wsheap_copy_name(args, creator);
+	if (!name)
+		return -ENOMEM;
+	if (args->name)
+		flags |= WSHEAP_NAMED;
+	memset(heap, 0, sizeof(*heap));
+	ret = object_setup(heap, max_size, trim_size, args, creator->module, name,
+			   false, flags, GFP_KERNEL);
+	if (!ret)
+		object_list(heap);
+	else if (args->name)
+		kfree_const(name);
+	return ret;
+}
+EXPORT_SYMBOL_NS_GPL(__wsheap_init, WSHEAP_NS);
 
 /**
- * wsheap_create_private_args - create a private heap with further options
- * @options: see wsheap_create_private().
- * @initial_size: see wsheap_create_private().
- * @maximum_size: see wsheap_create_private().
- * @args: name, chunk_gfp, and node with WSHEAP_NODE; or NULL.
+ * wsheap_exit - release everything that an embedded heap holds
+ * @heap: the heap, from wsheap_init().
  *
- * Equivalent of HeapCreate().
+ * As wsheap_destroy(), but for the object, which is the caller's. Equivalent of
+ * WsFreeHeap().
  *
  * Context: process context; sleeps.
- * Return: as wsheap_create_private(), and -EINVAL for bad @args.
  */
-struct wsheap *wsheap_create_private_args(unsigned int options,
-					  size_t initial_size,
-					  size_t maximum_size,
-					  const struct wsheap_args *args)
+void wsheap_exit(struct wsheap *heap)
+{
+	might_sleep();
+	if (unlikely(!(heap->flags & WSHEAP_EMBEDDED))) {
+		wsheap_report_end(heap, "wsheap_exit", _RET_IP_);
+		return;
+	}
+	wsheap_object_release(heap);
+	wsheap_chunk_flush();
+}
+EXPORT_SYMBOL_NS_GPL(wsheap_exit, WSHEAP_NS);
+
+/* wsheap_create_private_args(), for the module that it is called from. */
+struct wsheap *__wsheap_create_private(unsigned int options, size_t initial_size,
+				       size_t maximum_size,
+				       const struct wsheap_args *args,
+				       const struct wsheap_creator *creator)
 {
 	args = args ?: &default_args;
 	if (options & WSHEAP_CREATE_ENABLE_EXECUTE)
@@ -270,47 +320,18 @@ struct wsheap *wsheap_create_private_args(unsigned int options,
 	initial_size = PAGE_ALIGN(max_t(size_t, initial_size, 1));
 	maximum_size = maximum_size ? PAGE_ALIGN(maximum_size) :
 				      WSHEAP_UNLIMITED;
-	return object_create_named(maximum_size, initial_size, args, true,
-				   options);
+	return object_create(maximum_size, initial_size, args, creator, true, options);
 }
-EXPORT_SYMBOL_NS_GPL(wsheap_create_private_args, WSHEAP_NS);
-
-/**
- * wsheap_create_private - create a private heap
- * @options: WSHEAP_NO_SERIALIZE for a heap that takes no lock and has one caller
- *	at a time; WSHEAP_GENERATE_EXCEPTIONS for one that raises failures, see
- *	wsheap_set_failure_handler(); or 0. WSHEAP_CREATE_ENABLE_EXECUTE is
- *	refused: no module can have memory that is both writable and executable.
- * @initial_size: bytes that the heap obtains when it is created, and keeps when
- *	it is reset; rounded up to pages, at least one.
- * @maximum_size: bytes that the heap may hold, bookkeeping included; rounded up
- *	to pages. 0 sets no limit.
- *
- * A heap with a maximum size provides blocks up to WSHEAP_FIXED_BLOCK_MAX. A
- * heap without one dedicates memory to each block above 32 KiB, and returns that
- * to the system when the block is freed. Equivalent of HeapCreate().
- *
- * Context: process context; sleeps.
- * Return: the heap, to be passed to wsheap_destroy(), or an ERR_PTR: -EINVAL
- * for unknown @options or an initial size above the maximum size, -EOPNOTSUPP
- * for WSHEAP_CREATE_ENABLE_EXECUTE, -EOVERFLOW for an initial size above the
- * largest block or a maximum size that cannot be rounded up, -ENOMEM.
- */
-struct wsheap *wsheap_create_private(unsigned int options, size_t initial_size,
-				     size_t maximum_size)
-{
-	return wsheap_create_private_args(options, initial_size, maximum_size,
-					  NULL);
-}
-EXPORT_SYMBOL_NS_GPL(wsheap_create_private, WSHEAP_NS);
+EXPORT_SYMBOL_NS_GPL(__wsheap_create_private, WSHEAP_NS);
 
 /**
  * wsheap_destroy - release a heap and everything that it holds
  * @heap: the heap; NULL and an ERR_PTR are ignored.
  *
  * When this returns, all memory that the heap ever held has gone back to the
- * system. Waits while wsheap_for_each() looks at the heap. Not for heaps from
- * devm_wsheap_create() or from a pool. Equivalent of WsFreeHeap() and
+ * system. Runs the heap's actions. Waits while wsheap_for_each() looks at the heap.
+ * Not for heaps from devm_wsheap_create(). A heap that belongs to a pool or lies in
+ * another structure is reported and left alone. Equivalent of WsFreeHeap() and
  * HeapDestroy().
  *
  * Context: process context; sleeps.
@@ -320,6 +341,10 @@ void wsheap_destroy(struct wsheap *heap)
 	if (IS_ERR_OR_NULL(heap))
 		return;
 	might_sleep();
+	if (unlikely(heap->flags & (WSHEAP_POOLED | WSHEAP_EMBEDDED))) {
+		wsheap_report_end(heap, "wsheap_destroy", _RET_IP_);
+		return;
+	}
 	wsheap_object_release(heap);
 	wsheap_chunk_flush();
 }
@@ -330,24 +355,8 @@ static void devm_wsheap_release(void *heap)
 	wsheap_destroy(heap);
 }
 
-/**
- * devm_wsheap_create - create a message heap that goes with a device
- * @dev: the device.
- * @max_size: see wsheap_create().
- * @trim_size: see wsheap_create().
- * @args: see wsheap_create().
- *
- * The heap is destroyed with the device's other resources, and never by hand.
- * Otherwise as wsheap_create(), the equivalent of WsCreateHeap().
- *
- * Context: process context; sleeps.
- * Return: the heap, or an ERR_PTR, as wsheap_create().
- */
-struct wsheap *devm_wsheap_create(struct device *dev, size_t max_size,
-				  size_t trim_size,
-				  const struct wsheap_args *args)
+static struct wsheap *devm_wsheap(struct device *dev, struct wsheap *heap)
 {
-	struct wsheap *heap = wsheap_create(max_size, trim_size, args);
 	int ret;
 
 	if (IS_ERR(heap))
@@ -355,7 +364,30 @@ struct wsheap *devm_wsheap_create(struct device *dev, size_t max_size,
 	ret = devm_add_action_or_reset(dev, devm_wsheap_release, heap);
 	return ret ? ERR_PTR(ret) : heap;
 }
-EXPORT_SYMBOL_NS_GPL(devm_wsheap_create, WSHEAP_NS);
+
+/* devm_wsheap_create(), for the module that it is called from. */
+struct wsheap *__devm_wsheap_create(struct device *dev, size_t max_size,
+				    size_t trim_size,
+				    const struct wsheap_args *args,
+				    const struct wsheap_creator *creator)
+{
+	return devm_wsheap(dev, __wsheap_create(max_size, trim_size, args, creator));
+}
+EXPORT_SYMBOL_NS_GPL(__devm_wsheap_create, WSHEAP_NS);
+
+/* devm_wsheap_create_private(), for the module that it is called from. */
+struct wsheap *__devm_wsheap_create_private(struct device *dev,
+					    unsigned int options,
+					    size_t initial_size,
+					    size_t maximum_size,
+					    const struct wsheap_args *args,
+					    const struct wsheap_creator *creator)
+{
+	return devm_wsheap(dev, __wsheap_create_private(options, initial_size,
+							maximum_size, args,
+							creator));
+}
+EXPORT_SYMBOL_NS_GPL(__devm_wsheap_create_private, WSHEAP_NS);
 
 /**
  * wsheap_get_property - read a property of a heap
@@ -457,6 +489,34 @@ int wsheap_for_each(int (*fn)(struct wsheap *heap, void *data), void *data)
 	return ret;
 }
 EXPORT_SYMBOL_NS_GPL(wsheap_for_each, WSHEAP_NS);
+
+/*
+ * Reports the heaps that a module leaves behind. Their names must not go with it.
+ * What lies in a structure of the module may go with that, so it is forgotten. A
+ * pool reports its heaps itself.
+ */
+void wsheap_object_report_module(const struct module *module, const char *name)
+{
+	struct wsheap *heap, *next;
+
+	spin_lock_irq(&all_heaps_lock);
+	list_for_each_entry_safe(heap, next, &all_heaps, all) {
+		if (heap->owner != module)
+			continue;
+		heap->owner = NULL;
+		if (!(heap->flags & WSHEAP_POOLED))
+			pr_err("module %s leaves heap %s behind: %zu bytes asked for, %zu held, left alone\n",
+			       name, heap->name, wsheap_requested_size(heap),
+			       wsheap_actual_size(heap));
+		if (heap->flags & WSHEAP_EMBEDDED && !object_is_visited(heap)) {
+			list_del_init(&heap->all);
+		} else if (!(heap->flags & WSHEAP_NAMED)) {
+			heap->name = kstrdup(heap->name, GFP_ATOMIC) ?: "";
+			heap->flags |= *heap->name ? WSHEAP_NAMED : 0;
+		}
+	}
+	spin_unlock_irq(&all_heaps_lock);
+}
 
 /* Called when the modules that could use a heap are gone. */
 void wsheap_object_report_all(void)

@@ -27,9 +27,12 @@
 
 #include "pool.h"
 
+#include <linux/device.h>
 #include <linux/export.h>
 #include <linux/minmax.h>
+#include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/once_lite.h>
 #include <linux/sched.h>
 
 /* All pools. The shrinker only tries the lock. */
@@ -220,7 +223,8 @@ static struct wsheap *pool_new_heap(struct wsheap_pool *pool, gfp_t gfp)
 	 * size may not cover it.
 	 */
 	heap = wsheap_object_create_pooled(pool->max_size, pool->trim_size,
-					   &pool->args, pool->nr_reserve, gfp);
+					   &pool->args, pool->owner,
+					   pool->nr_reserve, gfp);
 	if (!IS_ERR(heap))
 		atomic_inc(&pool->nr_heaps);
 	return heap;
@@ -373,17 +377,45 @@ struct wsheap *wsheap_pool_alloc(struct wsheap_pool *pool, gfp_t gfp)
 {
 	struct wsheap *heap = slots_take(pool, pool_this_cpu(pool));
 
-	return likely(heap) ? heap : pool_alloc_long(pool, gfp);
+	if (unlikely(!heap)) {
+		heap = pool_alloc_long(pool, gfp);
+		if (!heap)
+			return NULL;
+	}
+	heap->pool = pool;
+	return heap;
 }
 EXPORT_SYMBOL_NS_GPL(wsheap_pool_alloc, WSHEAP_NS);
+
+static void report_free(const struct wsheap_pool *pool, const struct wsheap *heap,
+			unsigned long caller)
+{
+	if (!(heap->flags & WSHEAP_POOLED))
+		pr_err("heap %s given to pool %s, but is from no pool: left alone; called from %pS\n",
+		       heap->name, pool->args.name, (void *)caller);
+	else if (heap->pool)
+		pr_err("heap %s given to pool %s, but is from pool %s: left alone; called from %pS\n",
+		       heap->name, pool->args.name, heap->pool->args.name,
+		       (void *)caller);
+	else
+		pr_err("heap %s given to pool %s a second time: left alone; called from %pS\n",
+		       heap->name, pool->args.name, (void *)caller);
+}
+
+static void pool_report_free(const struct wsheap_pool *pool,
+			     const struct wsheap *heap, unsigned long caller)
+{
+	DO_ONCE_LITE(report_free, pool, heap, caller);
+}
 
 /**
  * wsheap_pool_free - return a heap to its pool
  * @pool: the pool that the heap is from.
  * @heap: the heap; NULL is ignored.
  *
- * Resets the heap. It stays idle, unless the pool has enough idle heaps. As
- * mempool_free(). Windows has no equivalent.
+ * Resets the heap, and gives it the pool's quota. It stays idle, unless the pool has
+ * enough idle heaps. A heap that is not from this pool, or was returned already, is
+ * reported and left alone. As mempool_free(). Windows has no equivalent.
  *
  * Context: any but NMI; on PREEMPT_RT not in hardirq and not under a raw
  * spinlock. Never sleeps.
@@ -394,7 +426,15 @@ void wsheap_pool_free(struct wsheap_pool *pool, struct wsheap *heap)
 
 	if (unlikely(!heap))
 		return;
+	/* An idle heap has no pool. */
+	if (unlikely(heap->pool != pool)) {
+		pool_report_free(pool, heap, _RET_IP_);
+		return;
+	}
+	heap->pool = NULL;
 	wsheap_reset(heap);
+	if (unlikely(heap->max_size != pool->max_size))
+		wsheap_set_max_size(heap, pool->max_size);
 	if (likely(slots_put(pool, cpu, heap)))
 		heap = NULL;
 	if (unlikely(heap || pool_is_short(pool)))
@@ -484,33 +524,19 @@ static unsigned int pool_release_idle(struct wsheap_pool *pool)
 	return n;
 }
 
-/**
- * wsheap_pool_create - create a pool of message heaps of one kind
- * @max_size: see wsheap_create().
- * @trim_size: see wsheap_create().
- * @args: see wsheap_create(). With a reserve and a large initial size, new heaps
- *	are created only where the caller may sleep, unless @trim_size covers the
- *	next power of two, too.
- * @reserve: number of heaps to keep for when memory is short, each with memory
- *	for @args->initial_size bytes of blocks.
- * @max_idle: number of idle heaps that the pool may keep beside the reserve. 0
- *	stands for 32 for each possible CPU. With fewer than one for each CPU, all
- *	of them are behind one lock.
- *
- * The pool obtains its reserve at once, and other heaps when they are asked for.
- * If the system is short of memory it releases idle heaps, but never the
- * reserve. As mempool_create(). Windows has no equivalent.
- *
- * Context: process context; sleeps.
- * Return: the pool, to be passed to wsheap_pool_destroy(), or an ERR_PTR: as
- * wsheap_create(), and -EINVAL if there is a reserve and @trim_size does not
- * cover the memory for the initial size, header and rounding included. A reset
- * would release that memory.
- */
-struct wsheap_pool *wsheap_pool_create(size_t max_size, size_t trim_size,
-				       const struct wsheap_args *args,
-				       unsigned int reserve,
-				       unsigned int max_idle)
+/* For a group that would have to refuse. Others may have the idle heaps meanwhile. */
+static bool pool_reclaim(struct wsheap_reclaim *reclaim)
+{
+	struct wsheap_pool *pool = container_of(reclaim, struct wsheap_pool, reclaim);
+
+	return pool_release_all(pool, pool_take_unreserved(pool), false);
+}
+
+/* wsheap_pool_create(), for the module that it is called from. */
+struct wsheap_pool *__wsheap_pool_create(size_t max_size, size_t trim_size,
+					 const struct wsheap_args *args,
+					 unsigned int reserve, unsigned int max_idle,
+					 const struct wsheap_creator *creator)
 {
 	static const struct wsheap_args defaults;
 	unsigned int cpus = num_possible_cpus();
@@ -539,7 +565,12 @@ struct wsheap_pool *wsheap_pool_create(size_t max_size, size_t trim_size,
 	pool->nr_slots = min_t(unsigned int, POOL_SLOTS, max_idle / cpus);
 	pool->max_idle = max_idle - pool->nr_slots * cpus;
 	pool->args = *args;
-	pool->args.name = wsheap_copy_name(args);
+	pool->args.name = wsheap_copy_name(args, creator);
+	pool->named = args->name;
+	pool->owner = creator->module;
+	pool->reclaim.group = args->group;
+	pool->reclaim.release = pool_reclaim;
+	wsheap_group_add_reclaim(&pool->reclaim);
 	pool->cpu = alloc_percpu(struct wsheap_pool_cpu);
 	if (!pool->args.name || !pool->cpu)
 		goto fail;
@@ -562,7 +593,30 @@ fail:
 	wsheap_pool_destroy(pool);
 	return ERR_PTR(ret);
 }
-EXPORT_SYMBOL_NS_GPL(wsheap_pool_create, WSHEAP_NS);
+EXPORT_SYMBOL_NS_GPL(__wsheap_pool_create, WSHEAP_NS);
+
+static void devm_wsheap_pool_release(void *pool)
+{
+	wsheap_pool_destroy(pool);
+}
+
+/* devm_wsheap_pool_create(), for the module that it is called from. */
+struct wsheap_pool *
+__devm_wsheap_pool_create(struct device *dev, size_t max_size, size_t trim_size,
+			  const struct wsheap_args *args, unsigned int reserve,
+			  unsigned int max_idle,
+			  const struct wsheap_creator *creator)
+{
+	struct wsheap_pool *pool = __wsheap_pool_create(max_size, trim_size, args,
+							reserve, max_idle, creator);
+	int ret;
+
+	if (IS_ERR(pool))
+		return pool;
+	ret = devm_add_action_or_reset(dev, devm_wsheap_pool_release, pool);
+	return ret ? ERR_PTR(ret) : pool;
+}
+EXPORT_SYMBOL_NS_GPL(__devm_wsheap_pool_create, WSHEAP_NS);
 
 /**
  * wsheap_pool_destroy - release a pool and its heaps
@@ -583,6 +637,8 @@ void wsheap_pool_destroy(struct wsheap_pool *pool)
 	mutex_lock(&all_pools_lock);
 	list_del(&pool->all);
 	mutex_unlock(&all_pools_lock);
+	/* From here on, no group takes idle heaps. */
+	wsheap_group_del_reclaim(&pool->reclaim);
 
 	pool_release_idle(pool);
 	wsheap_chunk_flush();
@@ -593,10 +649,31 @@ void wsheap_pool_destroy(struct wsheap_pool *pool)
 		return;
 	}
 	free_percpu(pool->cpu);
-	kfree_const(pool->args.name);
+	if (pool->named)
+		kfree_const(pool->args.name);
 	kfree(pool);
 }
 EXPORT_SYMBOL_NS_GPL(wsheap_pool_destroy, WSHEAP_NS);
+
+/* Reports the pools that a module leaves behind. Their names must not go with it. */
+void wsheap_pool_report_module(const struct module *module, const char *name)
+{
+	struct wsheap_pool *pool;
+
+	mutex_lock(&all_pools_lock);
+	list_for_each_entry(pool, &all_pools, all) {
+		if (pool->owner != module)
+			continue;
+		pool->owner = NULL;
+		pr_err("module %s leaves pool %s behind: %d heaps in it or in use, left alone\n",
+		       name, pool->args.name, atomic_read(&pool->nr_heaps));
+		if (pool->named)
+			continue;
+		pool->args.name = kstrdup(pool->args.name, GFP_KERNEL) ?: "";
+		pool->named = *pool->args.name;
+	}
+	mutex_unlock(&all_pools_lock);
+}
 
 static struct shrinker *pool_shrinker;
 

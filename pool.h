@@ -38,6 +38,9 @@ struct wsheap_pool_cpu {
  * @max_size: max_size of each heap.
  * @trim_size: trim_size of each heap.
  * @args: options of each heap. The name is the pool's.
+ * @named: the name is the pool's own, and not its module's.
+ * @owner: the module that made the pool.
+ * @reclaim: how a group takes idle heaps.
  * @all: node in all_pools, protected by all_pools_lock.
  */
 struct wsheap_pool {
@@ -57,6 +60,9 @@ struct wsheap_pool {
 	size_t max_size;
 	size_t trim_size;
 	struct wsheap_args args;
+	bool named;
+	struct module *owner;
+	struct wsheap_reclaim reclaim;
 	struct list_head all;
 };
 

@@ -168,12 +168,12 @@ static struct wsheap_region *private_grow(struct wsheap_private *private,
 	private_leave(private, *irq);
 	if (want > need)
 		chunk = wsheap_chunk_obtain(heap, want, 0,
-					    wsheap_gfp_optional(gfp));
+					    wsheap_gfp_optional(gfp), NULL);
 	if (!chunk)
-		chunk = wsheap_chunk_obtain(heap, need, header, gfp);
+		chunk = wsheap_chunk_obtain(heap, need, header, gfp, req->failure);
 	*irq = private_enter(private);
 	if (!chunk)
-		return ERR_PTR(-ENOMEM);
+		return ERR_PTR(req->failure->code);
 	/* Somebody else may have been faster. */
 	if (wsheap_chunk_actual(chunk) > heap->max_size - heap->actual) {
 		chunk->next = *drop;
@@ -361,16 +361,22 @@ static void *private_try(struct wsheap_private *private,
 
 	req->align = max_t(size_t, req->align, TILE_ALIGN);
 	req->extent = block_extent(private, req->size);
+	req->failure = failure;
+	failure->code = 0;
 
 	irq = private_enter(private);
 	private->caller = req->caller;
 	p = code ? ERR_PTR(code) : private_place(private, req, &irq, &drop);
 	if (IS_ERR(p)) {
-		*failure = private_failure(private, req, PTR_ERR(p));
+		/* A group that refused has left its figures. */
+		if (p != ERR_PTR(-EDQUOT) || failure->code != -EDQUOT)
+			*failure = private_failure(private, req, PTR_ERR(p));
+		failure->asked = req->size;
+		WRITE_ONCE(private->heap.status, -failure->code);
 		p = NULL;
 	}
 	private_leave(private, irq);
-	wsheap_chunk_release_all(drop, false);
+	wsheap_chunk_release_all(private->heap.group, drop, false);
 	return p;
 }
 
@@ -559,7 +565,7 @@ static noinline void private_free(struct wsheap *heap, void *p,
 	wsheap_tile_release(private, block);
 out:
 	private_leave(private, irq);
-	wsheap_chunk_release_all(drop, false);
+	wsheap_chunk_release_all(private->heap.group, drop, false);
 }
 
 /* A heap that locks has the short path as well, apart for the registers it takes. */
@@ -892,7 +898,7 @@ size_t wsheap_compact(struct wsheap *heap)
 	private_shrink(private, &drop);
 	largest = private_largest_free(private);
 	private_leave(private, irq);
-	wsheap_chunk_release_all(drop, false);
+	wsheap_chunk_release_all(private->heap.group, drop, false);
 	return largest;
 }
 EXPORT_SYMBOL_NS_GPL(wsheap_compact, WSHEAP_NS);
@@ -957,6 +963,7 @@ const size_t wsheap_private_object_size = sizeof(struct wsheap_private);
 int wsheap_private_setup(struct wsheap *heap, gfp_t gfp)
 {
 	struct wsheap_private *private = wsheap_private(heap);
+	struct wsheap_error failure;
 	struct wsheap_chunk *chunk;
 
 	/*
@@ -964,9 +971,9 @@ int wsheap_private_setup(struct wsheap *heap, gfp_t gfp)
 	 * The holder of wsheap_lock() may use a serialized message heap.
 	 */
 	spin_lock_init(&heap->lock);
-	chunk = wsheap_chunk_obtain(heap, heap->trim_size, 0, gfp);
+	chunk = wsheap_chunk_obtain(heap, heap->trim_size, 0, gfp, &failure);
 	if (!chunk)
-		return -ENOMEM;
+		return failure.code;
 	private->initial = container_of(chunk, struct wsheap_region, chunk);
 	private->guard = READ_ONCE(wsheap_private_debug);
 	/* The bytes of freed blocks are not the short path's to look at. */
@@ -1033,7 +1040,7 @@ void wsheap_private_reset(struct wsheap *heap)
 	if (add)
 		private_add_initial(private);
 	private_leave(private, irq);
-	wsheap_chunk_release_all(chunks, false);
+	wsheap_chunk_release_all(heap->group, chunks, false);
 }
 
 /* Returns all that a heap holds, as a list for wsheap_chunk_release_all(). */

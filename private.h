@@ -145,6 +145,7 @@ struct tile_request {
 	size_t align;			/* TILE_ALIGN at least */
 	gfp_t gfp;
 	unsigned long caller;
+	struct wsheap_error *failure;	/* the figures of a group that refuses */
 };
 
 static __always_inline struct wsheap_private *

@@ -17,13 +17,14 @@
  * The chunks of the current message are on @used. Two of them have room: the
  * current chunk @cur, from which blocks are cut, and @alt, which is tried before
  * the heap grows. The short path, wsheap_bump(), moves @cursor towards @limit
- * and touches nothing else. The long path cuts blocks with chunk_cut(), takes
+ * and touches nothing else. The long path cuts blocks with wsheap_chunk_cut(), takes
  * chunks from @free_chunks, and obtains new ones. It does so between
  * wsheap_enter() and wsheap_leave(), which move the cursor into the chunk and
  * back. A reset moves chunks from @used to @free_chunks, and releases what
  * exceeds the trim size. It never allocates, sleeps or fails.
  */
 
+#include "message.h"
 #include "private.h"
 
 #include <linux/export.h>
@@ -56,18 +57,6 @@ static size_t wsheap_trim_limit(const struct wsheap *heap)
  * obtained zeroed, or zeroed for a message that ended before it used them.
  * Without init_on_alloc, @zeroed is always @size.
  */
-
-/* The most that @start can be, for a chunk that is not yet there. */
-static size_t chunk_start_max(const struct wsheap *heap)
-{
-	return sizeof(struct wsheap_chunk) +
-	       wsheap_block_align(heap) - WSHEAP_MIN_ALIGN;
-}
-
-static size_t chunk_room(const struct wsheap_chunk *chunk)
-{
-	return chunk->size - chunk->used;
-}
 
 /*
  * Takes note that the bytes up to @end are zeroed. Returns the end of all zeroed
@@ -114,30 +103,8 @@ static bool chunk_zero(struct wsheap_chunk *chunk, size_t size, u32 end)
 	return true;
 }
 
-/*
- * Takes note that a message may have written to the bytes from @start to @end.
- * Of the zeroed parts before and behind the dirty bytes, the larger one is
- * remembered.
- */
-static __always_inline void chunk_mark_dirty(struct wsheap_chunk *chunk, u32 end)
-{
-	if (chunk->zeroed - end >= chunk->zeroed2_end - chunk->zeroed2) {
-		chunk->zeroed2 = end;
-		chunk->zeroed2_end = chunk->zeroed;
-	}
-	chunk->zeroed = chunk->start;
-}
-
-/* A request that takes the long path, and its result. */
-struct request {
-	size_t size;		/* a multiple of the heap's block alignment */
-	size_t align;		/* at least that alignment */
-	bool zero;		/* the bytes are left to be zeroed */
-	void *p;
-};
-
 /* Cuts a block from a chunk. Returns false if it does not fit. */
-static bool chunk_cut(struct wsheap *heap, struct wsheap_chunk *chunk,
+bool wsheap_chunk_cut(struct wsheap *heap, struct wsheap_chunk *chunk,
 		      struct request *req)
 {
 	char *free = chunk->mem + chunk->used;
@@ -160,62 +127,11 @@ static bool chunk_cut(struct wsheap *heap, struct wsheap_chunk *chunk,
 	return true;
 }
 
-/*
- * The long path. Between wsheap_enter() and wsheap_leave() the current chunk
- * knows how much of it is used, and a serialized heap is locked. A heap that has
- * no short path is never handed a cursor, which is all that makes it different.
- * Cursor and limit are NULL then: a limit of NULL with a cursor would look like
- * room.
- */
-
-static __always_inline unsigned long wsheap_enter(struct wsheap *heap)
-	__acquires(&heap->lock)
-{
-	unsigned long irq = 0;
-
-	if (heap->flags & WSHEAP_SERIALIZE)
-		spin_lock_irqsave(&heap->lock, irq);
-	else
-		__acquire(&heap->lock);
-	if (heap->cursor)
-		heap->cur->used = heap->cursor - (char *)heap->cur->mem;
-	return irq;
-}
-
-/*
- * Blocks are rounded up and the quota is not. So the limit may come too early,
- * but never too late, and the long path decides about the last bytes.
- */
-static __always_inline void wsheap_set_cursor(struct wsheap *heap,
-					      const struct wsheap_chunk *cur,
-					      u32 used)
-{
-	heap->cursor = cur->mem + used;
-	heap->limit = heap->cursor +
-		      min_t(size_t, cur->zeroed - used, heap->left);
-}
-
-static __always_inline void wsheap_leave(struct wsheap *heap, unsigned long irq)
-	__releases(&heap->lock)
-{
-	if (heap->path == WSHEAP_PATH_SHORT) {
-		if (heap->cur != NO_CHUNK) {
-			wsheap_set_cursor(heap, heap->cur, heap->cur->used);
-		} else {
-			heap->cursor = NULL;
-			heap->limit = NULL;
-		}
-	}
-	if (heap->flags & WSHEAP_SERIALIZE)
-		spin_unlock_irqrestore(&heap->lock, irq);
-	else
-		__release(&heap->lock);
-}
-
 /* Memory is counted from here on. */
 static void wsheap_add_chunk(struct wsheap *heap, struct wsheap_chunk *chunk)
 {
 	heap->state &= ~WSHEAP_STATE_REWIND;
+	chunk->place = CHUNK_NEW;
 	chunk->next = heap->free_chunks;
 	heap->free_chunks = chunk;
 	WRITE_ONCE(heap->actual, heap->actual + wsheap_chunk_actual(chunk));
@@ -233,12 +149,18 @@ static void wsheap_remove_chunk(struct wsheap *heap, struct wsheap_chunk *chunk,
 	*removed = chunk;
 }
 
-/* Moves the free chunk at *@link to the used ones. */
+/*
+ * Moves the free chunk at *@link to the used ones. It is the one behind @place
+ * others, which a rollback has to know.
+ */
 static struct wsheap_chunk *wsheap_use_chunk(struct wsheap *heap,
-					     struct wsheap_chunk **link)
+					     struct wsheap_chunk **link,
+					     unsigned int place)
 {
 	struct wsheap_chunk *chunk = *link;
 
+	if (chunk->place != CHUNK_NEW)
+		chunk->place = place;
 	*link = chunk->next;
 	chunk->next = heap->used;
 	heap->used = chunk;
@@ -270,9 +192,9 @@ static bool wsheap_cut_free(struct wsheap *heap, struct request *req)
 
 	for (link = &heap->free_chunks; (chunk = *link) && tries--;
 	     link = &chunk->next) {
-		if (!chunk_cut(heap, chunk, req))
+		if (!wsheap_chunk_cut(heap, chunk, req))
 			continue;
-		wsheap_use_chunk(heap, link);
+		wsheap_use_chunk(heap, link, FREE_TRIED - 1 - tries);
 		if (heap->cur == NO_CHUNK ||
 		    (!wsheap_is_dedicated(heap, req) &&
 		     chunk_room(chunk) > chunk_room(heap->cur)))
@@ -287,12 +209,12 @@ static bool wsheap_cut_free(struct wsheap *heap, struct request *req)
 /* Cuts a block from the memory that the heap holds. */
 static bool wsheap_cut(struct wsheap *heap, struct request *req)
 {
-	if (chunk_cut(heap, heap->cur, req))
+	if (wsheap_chunk_cut(heap, heap->cur, req))
 		return true;
 	heap->state &= ~WSHEAP_STATE_REWIND;
 	if (heap->state & WSHEAP_STATE_COALESCE)
 		return false;
-	if (!chunk_cut(heap, heap->alt, req))
+	if (!wsheap_chunk_cut(heap, heap->alt, req))
 		return wsheap_cut_free(heap, req);
 	/* More blocks of this size would all take the long path. */
 	if (chunk_room(heap->alt) > chunk_room(heap->cur))
@@ -348,7 +270,7 @@ static size_t wsheap_coalesced_size(const struct wsheap *heap, gfp_t gfp)
 static void wsheap_use_first(struct wsheap *heap)
 {
 	if (heap->cur == NO_CHUNK && heap->free_chunks)
-		heap->cur = wsheap_use_chunk(heap, &heap->free_chunks);
+		heap->cur = wsheap_use_chunk(heap, &heap->free_chunks, 0);
 }
 
 /* Replaces all free chunks by one. */
@@ -363,7 +285,7 @@ static void wsheap_coalesce(struct wsheap *heap, gfp_t gfp, unsigned long *irq,
 	if (size) {
 		wsheap_leave(heap, *irq);
 		fresh = wsheap_chunk_obtain(heap, size, 0,
-					    wsheap_gfp_optional(gfp));
+					    wsheap_gfp_optional(gfp), NULL);
 		*irq = wsheap_enter(heap);
 	}
 	if (fresh) {
@@ -380,11 +302,12 @@ static void wsheap_coalesce(struct wsheap *heap, gfp_t gfp, unsigned long *irq,
 /*
  * Growth is geometric. Obtains a chunk that the block fits and adds it to the
  * free ones, where another caller may use it first. Returns the chunk, so that
- * it can be recognized.
+ * it can be recognized, or NULL and why in @failure.
  */
 static struct wsheap_chunk *wsheap_grow(struct wsheap *heap,
 					const struct request *req, gfp_t gfp,
-					unsigned long *irq)
+					unsigned long *irq,
+					struct wsheap_error *failure)
 	__must_hold(&heap->lock)
 {
 	bool dedicated = wsheap_is_dedicated(heap, req);
@@ -407,9 +330,9 @@ static struct wsheap_chunk *wsheap_grow(struct wsheap *heap,
 	wsheap_leave(heap, *irq);
 	if (want > need)
 		fresh = wsheap_chunk_obtain(heap, want, 0,
-					    wsheap_gfp_optional(gfp));
+					    wsheap_gfp_optional(gfp), NULL);
 	if (!fresh)
-		fresh = wsheap_chunk_obtain(heap, need, header, gfp);
+		fresh = wsheap_chunk_obtain(heap, need, header, gfp, failure);
 	*irq = wsheap_enter(heap);
 	if (!fresh)
 		return NULL;
@@ -451,18 +374,26 @@ static void wsheap_charge(struct wsheap *heap, size_t size)
 	WRITE_ONCE(heap->left, heap->left - size);
 }
 
+/* A reset by the long path takes this back. */
+static void wsheap_note_refusal(struct wsheap *heap, int code)
+{
+	heap->state &= ~WSHEAP_STATE_REWIND;
+	WRITE_ONCE(heap->status, -code);
+}
+
 /*
  * Allocates a block by the long path, from either kind of heap. The heap's lock
  * is not held while memory is obtained, so everything is decided anew after
- * that.
+ * that. The block takes the place of another one of @credit bytes.
  */
-void *wsheap_alloc_long(struct wsheap *heap, size_t size, size_t align,
-			gfp_t gfp, struct wsheap_error *err,
-			unsigned long caller)
+void *wsheap_alloc_instead(struct wsheap *heap, size_t size, size_t align,
+			   gfp_t gfp, struct wsheap_error *err,
+			   unsigned long caller, size_t credit)
 {
 	size_t block_align = wsheap_block_align(heap);
 	struct wsheap_chunk *grown = NULL, *removed = NULL;
 	struct request req = {};
+	struct wsheap_error failure = {};
 	bool failed = false;
 	unsigned long irq;
 	int code;
@@ -480,28 +411,30 @@ void *wsheap_alloc_long(struct wsheap *heap, size_t size, size_t align,
 
 	irq = wsheap_enter(heap);
 	while (!code) {
-		if (size > heap->left) {
+		if (size > heap->left + credit) {
 			code = -EDQUOT;
 			break;
 		}
 		if (wsheap_cut(heap, &req)) {
-			wsheap_charge(heap, size);
+			wsheap_charge(heap, size - credit);
 			break;
 		}
 		if (heap->state & WSHEAP_STATE_COALESCE) {
 			wsheap_coalesce(heap, gfp, &irq, &removed);
 		} else if (failed) {
-			code = -ENOMEM;
+			code = failure.code;
 		} else {
 			/* Another caller used the chunk. Do not hold two. */
 			if (grown)
 				wsheap_remove_unused(heap, grown, &removed);
-			grown = wsheap_grow(heap, &req, gfp, &irq);
+			grown = wsheap_grow(heap, &req, gfp, &irq, &failure);
 			failed = !grown;
 		}
 	}
 	if (grown)
 		wsheap_remove_unused(heap, grown, &removed);
+	if (code)
+		wsheap_note_refusal(heap, code);
 	if (code && err)
 		*err = (struct wsheap_error) {
 			.code = code,
@@ -509,9 +442,14 @@ void *wsheap_alloc_long(struct wsheap *heap, size_t size, size_t align,
 			.in_use = heap->max_size - heap->left,
 			.limit = heap->max_size,
 		};
+	/* A group that refused has left its figures. */
+	if (code == -EDQUOT && failure.code == code && err) {
+		err->in_use = failure.in_use;
+		err->limit = failure.limit;
+	}
 	wsheap_leave(heap, irq);
 
-	wsheap_chunk_release_all(removed, false);
+	wsheap_chunk_release_all(heap->group, removed, false);
 	if (code)
 		return NULL;
 	if (req.zero)
@@ -520,6 +458,134 @@ void *wsheap_alloc_long(struct wsheap *heap, size_t size, size_t align,
 		memset(req.p, 0, size);
 	return req.p;
 }
+
+void *wsheap_alloc_long(struct wsheap *heap, size_t size, size_t align,
+			gfp_t gfp, struct wsheap_error *err,
+			unsigned long caller)
+{
+	return wsheap_alloc_instead(heap, size, align, gfp, err, caller, 0);
+}
+
+/* Makes a chunk with room for so many bytes the current one, if there is one. */
+static bool wsheap_use_room(struct wsheap *heap, size_t bytes)
+{
+	struct wsheap_chunk **link, *chunk;
+	unsigned int tries = FREE_TRIED;
+
+	if (chunk_room(heap->cur) >= bytes)
+		return true;
+	heap->state &= ~WSHEAP_STATE_REWIND;
+	if (heap->state & WSHEAP_STATE_COALESCE)
+		return false;
+	if (chunk_room(heap->alt) >= bytes) {
+		swap(heap->alt, heap->cur);
+		return true;
+	}
+	for (link = &heap->free_chunks; (chunk = *link) && tries--;
+	     link = &chunk->next) {
+		if (chunk_room(chunk) < bytes)
+			continue;
+		wsheap_use_chunk(heap, link, FREE_TRIED - 1 - tries);
+		swap(chunk, heap->cur);
+		if (chunk_room(chunk) > chunk_room(heap->alt))
+			heap->alt = chunk;
+		return true;
+	}
+	return false;
+}
+
+/*
+ * Sees to it that the next blocks find room in the current chunk. @bytes are a
+ * multiple of the heap's block alignment.
+ */
+int wsheap_make_room(struct wsheap *heap, size_t bytes, gfp_t gfp)
+{
+	struct request req = { .size = bytes, .align = wsheap_block_align(heap) };
+	struct wsheap_chunk *removed = NULL;
+	unsigned long irq = wsheap_enter(heap);
+	struct wsheap_error failure = {};
+	bool failed = false;
+	int code = 0;
+
+	while (!code && !wsheap_use_room(heap, bytes)) {
+		if (heap->state & WSHEAP_STATE_COALESCE)
+			wsheap_coalesce(heap, gfp, &irq, &removed);
+		else if (failed)
+			code = failure.code;
+		else
+			failed = !wsheap_grow(heap, &req, gfp, &irq, &failure);
+	}
+	wsheap_leave(heap, irq);
+	wsheap_chunk_release_all(heap->group, removed, false);
+	return code;
+}
+
+/**
+ * wsheap_reserve - make sure of memory for the next blocks of a heap
+ * @heap: a message heap.
+ * @bytes: what the blocks will add up to, each rounded up to 8 bytes (with
+ *	WSHEAP_CONTIG to the cache alignment), with padding for alignment.
+ * @gfp: see wsheap_alloc_err().
+ *
+ * Until the next reset, or a rollback to before this call, blocks that add up to
+ * @bytes are granted without asking the system. Windows has no equivalent.
+ *
+ * Context: as wsheap_alloc_err(); may sleep if @gfp allows blocking.
+ * Return: 0; or -EDQUOT if the quota has less left, -EOVERFLOW for more than the
+ * largest block, -EINVAL for a bad @gfp, -ENOMEM.
+ */
+int wsheap_reserve(struct wsheap *heap, size_t bytes, gfp_t gfp)
+{
+	unsigned long irq;
+	int code;
+
+	might_alloc(gfp);
+	if (!wsheap_is_message(heap))
+		return -EINVAL;
+	code = wsheap_check_request(heap, bytes, WSHEAP_MIN_ALIGN, gfp, _RET_IP_);
+	if (!code && bytes > heap->max_size - wsheap_requested_size(heap))
+		code = -EDQUOT;
+	if (!code)
+		code = wsheap_make_room(heap, ALIGN(bytes, wsheap_block_align(heap)),
+					gfp);
+	if (code) {
+		irq = wsheap_enter(heap);
+		wsheap_note_refusal(heap, code);
+		wsheap_leave(heap, irq);
+	}
+	return code;
+}
+EXPORT_SYMBOL_NS_GPL(wsheap_reserve, WSHEAP_NS);
+
+/**
+ * wsheap_set_max_size - give a heap another quota
+ * @heap: a message heap without blocks.
+ * @max_size: see wsheap_create().
+ *
+ * The quota stays until it is set again. A heap that goes back to its pool gets
+ * the pool's. Windows has no equivalent.
+ *
+ * Context: as wsheap_reset().
+ * Return: 0; or -EBUSY if the heap has blocks that are not empty, -EINVAL for a
+ * private heap.
+ */
+int wsheap_set_max_size(struct wsheap *heap, size_t max_size)
+{
+	unsigned long irq;
+	int ret = -EBUSY;
+
+	if (!wsheap_is_message(heap))
+		return -EINVAL;
+	irq = wsheap_enter(heap);
+	if (heap->left == heap->max_size) {
+		WRITE_ONCE(heap->max_size, max_size);
+		WRITE_ONCE(heap->left, max_size);
+		ret = 0;
+	}
+	wsheap_leave(heap, irq);
+	return ret;
+}
+EXPORT_SYMBOL_NS_GPL(wsheap_set_max_size, WSHEAP_NS);
 
 /*
  * Between the short and the long path: a few instructions for the frequent
@@ -709,14 +775,13 @@ static void wsheap_decide_retention(struct wsheap *heap, struct retention *keep)
 {
 	bool adaptive = heap->flags & WSHEAP_ADAPTIVE;
 	struct wsheap_chunk *newest = heap->used, *chunk;
-	size_t size = heap->slack, peak = 0;
+	size_t size = max_t(size_t, wsheap_message_size(heap), heap->high);
+	size_t peak = 0;
 
 	keep->keeper = 0;
-	for (chunk = newest; chunk; chunk = chunk->next) {
-		size += chunk->used - chunk->start;
+	for (chunk = newest; chunk; chunk = chunk->next)
 		if (chunk->keeper)
 			keep->keeper = wsheap_chunk_actual(chunk);
-	}
 	if (adaptive)
 		peak = heap->peak - heap->peak / PEAK_DECAY;
 	else if (heap->state & WSHEAP_STATE_COALESCE)
@@ -786,6 +851,7 @@ static void wsheap_end_message(struct wsheap *heap)
 	heap->alt = NO_CHUNK;
 	WRITE_ONCE(heap->left, heap->max_size);
 	heap->slack = 0;
+	heap->high = 0;
 	heap->next_order = CHUNK_FIRST_ORDER;
 	heap->state &= ~(WSHEAP_STATE_GREW | WSHEAP_STATE_REWIND);
 }
@@ -796,9 +862,8 @@ static void wsheap_put_back(struct wsheap *heap, struct wsheap_chunk *chunks)
 	struct wsheap_chunk **end = &chunks, *chunk;
 
 	for (; (chunk = *end); end = &chunk->next) {
-		if (want_init_on_alloc(0) && !want_init_on_free())
-			chunk_mark_dirty(chunk, chunk->used);
-		chunk->used = chunk->start;
+		chunk_take_back(chunk, chunk->start);
+		chunk->place = 0;
 	}
 	*end = heap->free_chunks;
 	heap->free_chunks = chunks;
@@ -865,7 +930,7 @@ static __always_inline void wsheap_rewind(struct wsheap *heap,
 					  struct wsheap_chunk *chunk, char *end)
 {
 	if (want_init_on_alloc(0))
-		chunk_mark_dirty(chunk, end - (char *)chunk->mem);
+		chunk_mark_dirty(chunk, chunk->start, end - (char *)chunk->mem);
 	WRITE_ONCE(heap->left, heap->max_size);
 	heap->slack = 0;
 }
@@ -888,7 +953,7 @@ static bool wsheap_may_rewind(struct wsheap *heap)
 		return true;
 	if (!first)
 		return false;
-	size = first->used - first->start + heap->slack;
+	size = max_t(size_t, first->used - first->start + heap->slack, heap->high);
 	keeper = first->keeper ? wsheap_chunk_actual(first) : 0;
 	heap->peak = max_t(size_t, heap->peak, size);
 	return heap->actual <= wsheap_adaptive_limit(size, keeper);
@@ -900,6 +965,9 @@ static noinline void wsheap_reset_long(struct wsheap *heap)
 	struct retention keep;
 	unsigned long irq;
 
+	if (unlikely(READ_ONCE(heap->actions)))
+		wsheap_run_actions(heap, NULL);
+	WRITE_ONCE(heap->status, 0);
 	if (heap->path >= WSHEAP_PATH_PRIVATE)
 		return wsheap_private_reset(heap);
 	irq = wsheap_enter(heap);
@@ -909,6 +977,7 @@ static noinline void wsheap_reset_long(struct wsheap *heap)
 			wsheap_rewind(heap, first, first->mem + first->used);
 			first->used = first->start;
 		}
+		heap->high = 0;
 	} else {
 		wsheap_decide_retention(heap, &keep);
 		kept = wsheap_trim(heap, &keep, &removed);
@@ -926,7 +995,7 @@ static noinline void wsheap_reset_long(struct wsheap *heap)
 		heap->state |= WSHEAP_STATE_REWIND;
 	wsheap_leave(heap, irq);
 	if (removed)
-		wsheap_chunk_release_all(removed, false);
+		wsheap_chunk_release_all(heap->group, removed, false);
 }
 
 /**
@@ -968,6 +1037,7 @@ EXPORT_SYMBOL_NS_GPL(wsheap_reset, WSHEAP_NS);
 /* Obtains the memory for the initial size. It stays, if a reset may keep it. */
 static int wsheap_obtain_initial(struct wsheap *heap, size_t size, gfp_t gfp)
 {
+	struct wsheap_error failure;
 	struct wsheap_chunk *chunk;
 
 	if (size > wsheap_largest_block(heap->flags))
@@ -976,9 +1046,9 @@ static int wsheap_obtain_initial(struct wsheap *heap, size_t size, gfp_t gfp)
 	/* The header needs room, too. The short path relies on INT_MAX. */
 	if (PAGE_ALIGN(size) > wsheap_largest_block(heap->flags))
 		return -EOVERFLOW;
-	chunk = wsheap_chunk_obtain(heap, size, 0, gfp);
+	chunk = wsheap_chunk_obtain(heap, size, 0, gfp, &failure);
 	if (!chunk)
-		return -ENOMEM;
+		return failure.code;
 	wsheap_add_chunk(heap, chunk);
 	chunk->keeper = wsheap_chunk_actual(chunk) <= wsheap_trim_limit(heap);
 	return 0;

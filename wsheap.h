@@ -19,6 +19,7 @@
 #include <linux/list.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
+#include <linux/module.h>
 #include <linux/overflow.h>
 #include <linux/sched/mm.h>
 #include <linux/sizes.h>
@@ -28,7 +29,9 @@
 #include <linux/types.h>
 
 struct device;
+struct wsheap_action;
 struct wsheap_chunk;
+struct wsheap_group;
 struct wsheap_pool;
 
 /* A max_size that sets no limit. */
@@ -86,7 +89,7 @@ struct wsheap_pool;
  * @flags: WSHEAP_SERIALIZE, WSHEAP_NODE, WSHEAP_CONTIG, WSHEAP_ADAPTIVE, or 0.
  *	For a private heap WSHEAP_NODE or 0.
  * @name: the class under which the heap is counted and reported. The string is
- *	copied. NULL stands for "wsheap".
+ *	copied. NULL stands for the name of the module that calls.
  * @initial_size: bytes of blocks for which the heap obtains memory when it is
  *	created. Each block is rounded up to 8 bytes, and padding for alignment
  *	is counted. A reset keeps this memory if the trim size covers it. With 0
@@ -97,6 +100,8 @@ struct wsheap_pool;
  *	retries.
  * @node: the preferred NUMA node. It is used only with WSHEAP_NODE, so that a
  *	zeroed structure does not ask for node 0.
+ * @group: the budget that the heap's memory is charged to, or NULL. It has to stay
+ *	until the heap is gone.
  */
 struct wsheap_args {
 	unsigned int flags;
@@ -104,6 +109,7 @@ struct wsheap_args {
 	size_t initial_size;
 	gfp_t chunk_gfp;
 	int node;
+	struct wsheap_group *group;
 };
 
 /**
@@ -113,9 +119,10 @@ struct wsheap_args {
  *	heap with a maximum size; -EDQUOT for the quota or that maximum; -ENOMEM
  *	if the system has no memory.
  * @asked: bytes that the call asked for.
- * @in_use: bytes that the heap's blocks had asked for at that moment.
+ * @in_use: bytes that the heap's blocks had asked for at that moment. If a group
+ *	refused, bytes that the group's heaps held.
  * @limit: the heap's max_size in bytes. For a private heap this is its maximum
- *	size, bookkeeping included.
+ *	size, bookkeeping included. If a group refused, its max_size.
  *
  * Equivalent of WS_ERROR. Only a failing call writes to it.
  */
@@ -181,8 +188,52 @@ struct wsheap {
 	gfp_t chunk_gfp;
 	short node;
 	u8 next_order;			/* size of the next chunk, as a power of 2 */
+	u8 status;			/* -errno of the last call refused */
+	u32 high;			/* bytes before a rollback of this message */
+	struct wsheap_action *actions;	/* newest first */
+	struct wsheap_group *group;
+	struct wsheap_pool *pool;	/* whose heap this is, while it is in use */
+	struct module *owner;		/* the module that made it */
 	const char *name;
 	struct list_head all;		/* protected by all_heaps_lock */
+};
+
+/**
+ * struct wsheap_action - what to do when blocks of a heap end
+ * @next: the next older action.
+ * @fn: what to call.
+ * @data: handed to @fn.
+ *
+ * All members are private. See wsheap_add_action().
+ */
+struct wsheap_action {
+	struct wsheap_action *next;
+	void (*fn)(void *data);
+	void *data;
+};
+
+/**
+ * struct wsheap_mark - a savepoint of a message heap
+ * @used: the newest chunk that had blocks.
+ * @cur: the current chunk.
+ * @alt: the other one with room.
+ * @actions: the newest action.
+ * @left: what was left of the quota.
+ * @cur_used: how much of @cur was used.
+ * @alt_used: how much of @alt was used.
+ * @slack: padding that one chunk might need more.
+ *
+ * All members are private. See wsheap_mark().
+ */
+struct wsheap_mark {
+	struct wsheap_chunk *used;
+	struct wsheap_chunk *cur;
+	struct wsheap_chunk *alt;
+	struct wsheap_action *actions;
+	size_t left;
+	u32 cur_used;
+	u32 alt_used;
+	u32 slack;
 };
 
 /**
@@ -231,15 +282,59 @@ struct wsheap_summary {
 	size_t bound;
 };
 
-struct wsheap *wsheap_create(size_t max_size, size_t trim_size,
-			     const struct wsheap_args *args);
-struct wsheap *devm_wsheap_create(struct device *dev, size_t max_size,
-				  size_t trim_size,
-				  const struct wsheap_args *args);
+/* Who makes a heap or a pool. */
+struct wsheap_creator {
+	struct module *module;
+	const char *name;
+};
+
+#define WSHEAP_CREATOR \
+	(&(const struct wsheap_creator) { THIS_MODULE, KBUILD_MODNAME })
+
+struct wsheap *__wsheap_create(size_t max_size, size_t trim_size,
+			       const struct wsheap_args *args,
+			       const struct wsheap_creator *creator);
+struct wsheap *__devm_wsheap_create(struct device *dev, size_t max_size,
+				    size_t trim_size,
+				    const struct wsheap_args *args,
+				    const struct wsheap_creator *creator);
+int __wsheap_init(struct wsheap *heap, size_t max_size, size_t trim_size,
+		  const struct wsheap_args *args,
+		  const struct wsheap_creator *creator);
+struct wsheap *__wsheap_create_private(unsigned int options, size_t initial_size,
+				       size_t maximum_size,
+				       const struct wsheap_args *args,
+				       const struct wsheap_creator *creator);
+struct wsheap *__devm_wsheap_create_private(struct device *dev,
+					    unsigned int options,
+					    size_t initial_size,
+					    size_t maximum_size,
+					    const struct wsheap_args *args,
+					    const struct wsheap_creator *creator);
+struct wsheap_pool *__wsheap_pool_create(size_t max_size, size_t trim_size,
+					 const struct wsheap_args *args,
+					 unsigned int reserve, unsigned int max_idle,
+					 const struct wsheap_creator *creator);
+struct wsheap_pool *
+__devm_wsheap_pool_create(struct device *dev, size_t max_size, size_t trim_size,
+			  const struct wsheap_args *args, unsigned int reserve,
+			  unsigned int max_idle,
+			  const struct wsheap_creator *creator);
+
+void wsheap_exit(struct wsheap *heap);
 void wsheap_reset(struct wsheap *heap);
 void wsheap_destroy(struct wsheap *heap);
 int wsheap_get_property(const struct wsheap *heap, enum wsheap_property_id id,
 			void *value, size_t value_size);
+
+int wsheap_set_max_size(struct wsheap *heap, size_t max_size);
+int wsheap_reserve(struct wsheap *heap, size_t bytes, gfp_t gfp);
+struct wsheap_mark wsheap_mark(struct wsheap *heap);
+void wsheap_rollback(struct wsheap *heap, const struct wsheap_mark *mark);
+void wsheap_add_action(struct wsheap *heap, struct wsheap_action *action,
+		       void (*fn)(void *data), void *data);
+void *wsheap_extend(struct wsheap *heap, void *p, size_t old, size_t size,
+		    gfp_t gfp) __realloc_size(4);
 
 void *__wsheap_alloc_cur(struct wsheap *heap, size_t size)
 	__alloc_size(2) __malloc;
@@ -252,17 +347,19 @@ void *wsheap_memdup(struct wsheap *heap, const void *src, size_t len,
 char *wsheap_strdup(struct wsheap *heap, const char *s, gfp_t gfp) __malloc;
 char *wsheap_strndup(struct wsheap *heap, const char *s, size_t max,
 		     gfp_t gfp) __malloc;
+void *wsheap_memdup_user(struct wsheap *heap, const void __user *src, size_t len,
+			 gfp_t gfp);
+void *wsheap_memdup_user_nul(struct wsheap *heap, const void __user *src,
+			     size_t len, gfp_t gfp);
+char *wsheap_strndup_user(struct wsheap *heap, const char __user *s, size_t n,
+			  gfp_t gfp);
+__printf(5, 6) int wsheap_appendf(struct wsheap *heap, char **string,
+				  size_t *length, gfp_t gfp, const char *fmt, ...);
 __printf(3, 4) char *wsheap_asprintf(struct wsheap *heap, gfp_t gfp,
 				     const char *fmt, ...) __malloc;
 __printf(3, 0) char *wsheap_vasprintf(struct wsheap *heap, gfp_t gfp,
 				      const char *fmt, va_list ap) __malloc;
 
-struct wsheap *wsheap_create_private(unsigned int options, size_t initial_size,
-				     size_t maximum_size);
-struct wsheap *wsheap_create_private_args(unsigned int options,
-					  size_t initial_size,
-					  size_t maximum_size,
-					  const struct wsheap_args *args);
 void wsheap_free(struct wsheap *heap, void *p);
 void *wsheap_realloc(struct wsheap *heap, void *p, size_t size, gfp_t gfp)
 	__realloc_size(3);
@@ -281,18 +378,272 @@ void wsheap_set_failure_handler(struct wsheap *heap,
 					   void *data),
 				void *data);
 
-struct wsheap_pool *wsheap_pool_create(size_t max_size, size_t trim_size,
-				       const struct wsheap_args *args,
-				       unsigned int reserve,
-				       unsigned int max_idle);
+struct wsheap_group *wsheap_group_create(const char *name, size_t max_size,
+					 struct wsheap_group *parent);
+void wsheap_group_destroy(struct wsheap_group *group);
+size_t wsheap_group_size(const struct wsheap_group *group);
+
 struct wsheap *wsheap_pool_alloc(struct wsheap_pool *pool, gfp_t gfp);
 void wsheap_pool_free(struct wsheap_pool *pool, struct wsheap *heap);
 void wsheap_pool_destroy(struct wsheap_pool *pool);
 
+/*
+ * Creation. These are inline so that a heap knows the module that made it.
+ */
+
+/**
+ * wsheap_create - create a message heap
+ * @max_size: the quota: bytes that the blocks may add up to, as asked for,
+ *	between two resets. 0 allows empty blocks only, WSHEAP_UNLIMITED sets no
+ *	limit.
+ * @trim_size: bytes that the heap may keep after a reset. With more than
+ *	@max_size it keeps everything.
+ * @args: further options, or NULL for the defaults.
+ *
+ * Obtains no memory but the heap object, unless @args asks for an initial size.
+ * Equivalent of WsCreateHeap().
+ *
+ * Context: process context; sleeps.
+ * Return: the heap, to be passed to wsheap_destroy(), or an ERR_PTR: -EINVAL
+ * for bad @args, -EOVERFLOW for an initial size that is, with its header, above
+ * the largest block, -EDQUOT if a group refused the memory for it, -ENOMEM.
+ */
+static inline struct wsheap *wsheap_create(size_t max_size, size_t trim_size,
+					   const struct wsheap_args *args)
+{
+	return __wsheap_create(max_size, trim_size, args, WSHEAP_CREATOR);
+}
+
+/**
+ * devm_wsheap_create - create a message heap that goes with a device
+ * @dev: the device.
+ * @max_size: see wsheap_create().
+ * @trim_size: see wsheap_create().
+ * @args: see wsheap_create().
+ *
+ * The heap is destroyed with the device's other resources, and never by hand.
+ * Otherwise as wsheap_create(), the equivalent of WsCreateHeap().
+ *
+ * Context: process context; sleeps.
+ * Return: the heap, or an ERR_PTR, as wsheap_create().
+ */
+static inline struct wsheap *devm_wsheap_create(struct device *dev,
+						size_t max_size, size_t trim_size,
+						const struct wsheap_args *args)
+{
+	return __devm_wsheap_create(dev, max_size, trim_size, args, WSHEAP_CREATOR);
+}
+
+/**
+ * wsheap_init - make a message heap of a part of another structure
+ * @heap: memory for the heap object.
+ * @max_size: see wsheap_create().
+ * @trim_size: see wsheap_create().
+ * @args: see wsheap_create().
+ *
+ * For messages of which only some need a heap: until it has a block, it is an idle
+ * structure. Otherwise as wsheap_create(), the equivalent of WsCreateHeap().
+ *
+ * Context: process context; sleeps.
+ * Return: 0, and wsheap_exit() has to be called before @heap goes; or an error as
+ * wsheap_create(), and there is nothing to be released.
+ */
+static inline int wsheap_init(struct wsheap *heap, size_t max_size,
+			      size_t trim_size, const struct wsheap_args *args)
+{
+	return __wsheap_init(heap, max_size, trim_size, args, WSHEAP_CREATOR);
+}
+
+/**
+ * wsheap_create_private_args - create a private heap with further options
+ * @options: see wsheap_create_private().
+ * @initial_size: see wsheap_create_private().
+ * @maximum_size: see wsheap_create_private().
+ * @args: name, chunk_gfp, group, and node with WSHEAP_NODE; or NULL.
+ *
+ * Equivalent of HeapCreate().
+ *
+ * Context: process context; sleeps.
+ * Return: as wsheap_create_private(), and -EINVAL for bad @args, -EDQUOT if a group
+ * refused the initial memory.
+ */
+static inline struct wsheap *
+wsheap_create_private_args(unsigned int options, size_t initial_size,
+			   size_t maximum_size, const struct wsheap_args *args)
+{
+	return __wsheap_create_private(options, initial_size, maximum_size, args,
+				       WSHEAP_CREATOR);
+}
+
+/**
+ * wsheap_create_private - create a private heap
+ * @options: WSHEAP_NO_SERIALIZE for a heap that takes no lock and has one caller
+ *	at a time; WSHEAP_GENERATE_EXCEPTIONS for one that raises failures, see
+ *	wsheap_set_failure_handler(); or 0. WSHEAP_CREATE_ENABLE_EXECUTE is
+ *	refused: no module can have memory that is both writable and executable.
+ * @initial_size: bytes that the heap obtains when it is created, and keeps when
+ *	it is reset; rounded up to pages, at least one.
+ * @maximum_size: bytes that the heap may hold, bookkeeping included; rounded up
+ *	to pages. 0 sets no limit.
+ *
+ * A heap with a maximum size provides blocks up to WSHEAP_FIXED_BLOCK_MAX. A
+ * heap without one dedicates memory to each block above 32 KiB, and returns that
+ * to the system when the block is freed. Equivalent of HeapCreate().
+ *
+ * Context: process context; sleeps.
+ * Return: the heap, to be passed to wsheap_destroy(), or an ERR_PTR: -EINVAL
+ * for unknown @options or an initial size above the maximum size, -EOPNOTSUPP
+ * for WSHEAP_CREATE_ENABLE_EXECUTE, -EOVERFLOW for an initial size above the
+ * largest block or a maximum size that cannot be rounded up, -ENOMEM.
+ */
+static inline struct wsheap *wsheap_create_private(unsigned int options,
+						   size_t initial_size,
+						   size_t maximum_size)
+{
+	return __wsheap_create_private(options, initial_size, maximum_size, NULL,
+				       WSHEAP_CREATOR);
+}
+
+/**
+ * devm_wsheap_create_private - create a private heap that goes with a device
+ * @dev: the device.
+ * @options: see wsheap_create_private().
+ * @initial_size: see wsheap_create_private().
+ * @maximum_size: see wsheap_create_private().
+ * @args: see wsheap_create_private_args().
+ *
+ * The heap is destroyed with the device's other resources, and never by hand.
+ * Equivalent of HeapCreate().
+ *
+ * Context: process context; sleeps.
+ * Return: as wsheap_create_private_args().
+ */
+static inline struct wsheap *
+devm_wsheap_create_private(struct device *dev, unsigned int options,
+			   size_t initial_size, size_t maximum_size,
+			   const struct wsheap_args *args)
+{
+	return __devm_wsheap_create_private(dev, options, initial_size,
+					    maximum_size, args, WSHEAP_CREATOR);
+}
+
+/**
+ * wsheap_pool_create - create a pool of message heaps of one kind
+ * @max_size: see wsheap_create().
+ * @trim_size: see wsheap_create().
+ * @args: see wsheap_create(). With a reserve and a large initial size, new heaps
+ *	are created only where the caller may sleep, unless @trim_size covers the
+ *	next power of two, too.
+ * @reserve: number of heaps to keep for when memory is short, each with memory
+ *	for @args->initial_size bytes of blocks.
+ * @max_idle: number of idle heaps that the pool may keep beside the reserve. 0
+ *	stands for 32 for each possible CPU. With fewer than one for each CPU, all
+ *	of them are behind one lock.
+ *
+ * The pool obtains its reserve at once, and other heaps when they are asked for.
+ * If the system is short of memory it releases idle heaps, but never the
+ * reserve. As mempool_create(). Windows has no equivalent.
+ *
+ * Context: process context; sleeps.
+ * Return: the pool, to be passed to wsheap_pool_destroy(), or an ERR_PTR: as
+ * wsheap_create(), and -EINVAL if there is a reserve and @trim_size does not
+ * cover the memory for the initial size, header and rounding included. A reset
+ * would release that memory.
+ */
+static inline struct wsheap_pool *
+wsheap_pool_create(size_t max_size, size_t trim_size,
+		   const struct wsheap_args *args, unsigned int reserve,
+		   unsigned int max_idle)
+{
+	return __wsheap_pool_create(max_size, trim_size, args, reserve, max_idle,
+				    WSHEAP_CREATOR);
+}
+
+/**
+ * devm_wsheap_pool_create - create a pool that goes with a device
+ * @dev: the device.
+ * @max_size: see wsheap_create().
+ * @trim_size: see wsheap_create().
+ * @args: see wsheap_create().
+ * @reserve: see wsheap_pool_create().
+ * @max_idle: see wsheap_pool_create().
+ *
+ * The pool is destroyed with the device's other resources, and never by hand.
+ * Windows has no equivalent.
+ *
+ * Context: process context; sleeps.
+ * Return: as wsheap_pool_create().
+ */
+static inline struct wsheap_pool *
+devm_wsheap_pool_create(struct device *dev, size_t max_size, size_t trim_size,
+			const struct wsheap_args *args, unsigned int reserve,
+			unsigned int max_idle)
+{
+	return __devm_wsheap_pool_create(dev, max_size, trim_size, args, reserve,
+					 max_idle, WSHEAP_CREATOR);
+}
+
+/* Returns a heap to the pool that it is from. NULL is ignored. */
+static inline void wsheap_pool_put(struct wsheap *heap)
+{
+	if (heap)
+		wsheap_pool_free(heap->pool, heap);
+}
+
 #ifdef DEFINE_FREE	/* <linux/spinlock.h> includes <linux/cleanup.h>, if any */
 /* struct wsheap *heap __free(wsheap) = wsheap_create(...); */
 DEFINE_FREE(wsheap, struct wsheap *, wsheap_destroy(_T))
+/* struct wsheap_pool *pool __free(wsheap_pool) = wsheap_pool_create(...); */
+DEFINE_FREE(wsheap_pool, struct wsheap_pool *, wsheap_pool_destroy(_T))
+/* struct wsheap *heap __free(wsheap_pool_put) = wsheap_pool_alloc(...); */
+DEFINE_FREE(wsheap_pool_put, struct wsheap *, wsheap_pool_put(_T))
+/* guard(wsheap)(heap); until the end of the scope, as wsheap_lock() */
+DEFINE_GUARD(wsheap, struct wsheap *, wsheap_lock(_T), wsheap_unlock(_T))
 #endif
+
+/*
+ * Figures without ceremony, as wsheap_get_property() has them. Context: any.
+ */
+
+static inline size_t wsheap_max_size(const struct wsheap *heap)
+{
+	return READ_ONCE(heap->max_size);
+}
+
+static inline size_t wsheap_trim_size(const struct wsheap *heap)
+{
+	return heap->trim_size;
+}
+
+static inline size_t wsheap_requested_size(const struct wsheap *heap)
+{
+	return READ_ONCE(heap->max_size) - READ_ONCE(heap->left);
+}
+
+static inline size_t wsheap_actual_size(const struct wsheap *heap)
+{
+	return READ_ONCE(heap->actual);
+}
+
+static inline const char *wsheap_name(const struct wsheap *heap)
+{
+	return heap->name;
+}
+
+/**
+ * wsheap_status - tell whether a heap has refused anything
+ * @heap: the heap, of either kind.
+ *
+ * For parsers whose calls return NULL, to be asked once at the end.
+ *
+ * Context: any.
+ * Return: 0, or the code of the last call refused since the last reset, as in
+ * struct wsheap_error.
+ */
+static inline int wsheap_status(const struct wsheap *heap)
+{
+	return -READ_ONCE(heap->status);
+}
 
 /*
  * A block's gfp must not have these. Zones belong to the heap, because its
@@ -493,6 +844,11 @@ static __always_inline void *wsheap_alloc_aligned(struct wsheap *heap,
 #if defined(CONFIG_MEM_ALLOC_PROFILING) && !defined(WSHEAP_IMPLEMENTATION)
 #define wsheap_create(...)	alloc_hooks(wsheap_create(__VA_ARGS__))
 #define devm_wsheap_create(...)	alloc_hooks(devm_wsheap_create(__VA_ARGS__))
+#define wsheap_init(...)	alloc_hooks(wsheap_init(__VA_ARGS__))
+#define devm_wsheap_create_private(...) \
+	alloc_hooks(devm_wsheap_create_private(__VA_ARGS__))
+#define devm_wsheap_pool_create(...) \
+	alloc_hooks(devm_wsheap_pool_create(__VA_ARGS__))
 #define wsheap_create_private(...) \
 	alloc_hooks(wsheap_create_private(__VA_ARGS__))
 #define wsheap_create_private_args(...) \
@@ -512,6 +868,14 @@ static __always_inline void *wsheap_alloc_aligned(struct wsheap *heap,
 #define wsheap_strndup(...)	alloc_hooks(wsheap_strndup(__VA_ARGS__))
 #define wsheap_asprintf(...)	alloc_hooks(wsheap_asprintf(__VA_ARGS__))
 #define wsheap_vasprintf(...)	alloc_hooks(wsheap_vasprintf(__VA_ARGS__))
+#define wsheap_appendf(...)	alloc_hooks(wsheap_appendf(__VA_ARGS__))
+#define wsheap_extend(...)	alloc_hooks(wsheap_extend(__VA_ARGS__))
+#define wsheap_reserve(...)	alloc_hooks(wsheap_reserve(__VA_ARGS__))
+#define wsheap_memdup_user(...)	alloc_hooks(wsheap_memdup_user(__VA_ARGS__))
+#define wsheap_memdup_user_nul(...) \
+	alloc_hooks(wsheap_memdup_user_nul(__VA_ARGS__))
+#define wsheap_strndup_user(...) \
+	alloc_hooks(wsheap_strndup_user(__VA_ARGS__))
 #endif
 
 #endif /* _WSHEAP_H */

@@ -182,7 +182,8 @@ static inline struct wsheap *failing_object(const struct wsheap_args *args, size
 	return fails_now() ? NULL : kzalloc(size, gfp);
 }
 
-static inline const char *failing_name(const struct wsheap_args *args)
+static inline const char *failing_name(const struct wsheap_args *args,
+				       const struct wsheap_creator *creator)
 {
 	return fails_now() ? NULL : kstrdup_const("x", GFP_KERNEL);
 }

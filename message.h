@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Message heaps: what wsheap.c and savepoint.c share. The picture is at the head
+ * of wsheap.c.
+ */
+#ifndef _WSHEAP_MESSAGE_H
+#define _WSHEAP_MESSAGE_H
+
+#include <linux/minmax.h>
+
+#include "internal.h"
+
+/* The most that @start can be, for a chunk that is not yet there. */
+static inline size_t chunk_start_max(const struct wsheap *heap)
+{
+	return sizeof(struct wsheap_chunk) +
+	       wsheap_block_align(heap) - WSHEAP_MIN_ALIGN;
+}
+
+static inline size_t chunk_room(const struct wsheap_chunk *chunk)
+{
+	return chunk->size - chunk->used;
+}
+
+/*
+ * Takes note that the bytes from @from to @end may have been written to, and that
+ * blocks begin at @from. Of the zeroed parts before and behind the dirty bytes,
+ * the larger one is remembered.
+ */
+static __always_inline void chunk_mark_dirty(struct wsheap_chunk *chunk, u32 from,
+					     u32 end)
+{
+	if (chunk->zeroed - end >= chunk->zeroed2_end - chunk->zeroed2) {
+		chunk->zeroed2 = end;
+		chunk->zeroed2_end = chunk->zeroed;
+	}
+	chunk->zeroed = from;
+}
+
+/* Takes blocks back from a chunk. With init_on_free they have been wiped. */
+static inline void chunk_take_back(struct wsheap_chunk *chunk, u32 from)
+{
+	if (want_init_on_alloc(0) && !want_init_on_free())
+		chunk_mark_dirty(chunk, from, chunk->used);
+	chunk->used = from;
+}
+
+/*
+ * The long path. Between wsheap_enter() and wsheap_leave() the current chunk
+ * knows how much of it is used, and a serialized heap is locked. A heap that has
+ * no short path is never handed a cursor, which is all that makes it different.
+ * Cursor and limit are NULL then: a limit of NULL with a cursor would look like
+ * room.
+ */
+
+static __always_inline unsigned long wsheap_enter(struct wsheap *heap)
+	__acquires(&heap->lock)
+{
+	unsigned long irq = 0;
+
+	if (heap->flags & WSHEAP_SERIALIZE)
+		spin_lock_irqsave(&heap->lock, irq);
+	else
+		__acquire(&heap->lock);
+	if (heap->cursor)
+		heap->cur->used = heap->cursor - (char *)heap->cur->mem;
+	return irq;
+}
+
+/*
+ * Blocks are rounded up and the quota is not. So the limit may come too early,
+ * but never too late, and the long path decides about the last bytes.
+ */
+static __always_inline void wsheap_set_cursor(struct wsheap *heap,
+					      const struct wsheap_chunk *cur,
+					      u32 used)
+{
+	heap->cursor = cur->mem + used;
+	heap->limit = heap->cursor +
+		      min_t(size_t, cur->zeroed - used, heap->left);
+}
+
+static __always_inline void wsheap_leave(struct wsheap *heap, unsigned long irq)
+	__releases(&heap->lock)
+{
+	if (heap->path == WSHEAP_PATH_SHORT) {
+		if (heap->cur != NO_CHUNK) {
+			wsheap_set_cursor(heap, heap->cur, heap->cur->used);
+		} else {
+			heap->cursor = NULL;
+			heap->limit = NULL;
+		}
+	}
+	if (heap->flags & WSHEAP_SERIALIZE)
+		spin_unlock_irqrestore(&heap->lock, irq);
+	else
+		__release(&heap->lock);
+}
+
+/* A request that takes the long path, and its result. */
+struct request {
+	size_t size;		/* a multiple of the heap's block alignment */
+	size_t align;		/* at least that alignment */
+	bool zero;		/* the bytes are left to be zeroed */
+	void *p;
+};
+
+bool wsheap_chunk_cut(struct wsheap *heap, struct wsheap_chunk *chunk,
+		      struct request *req);
+
+/* Bytes of the message so far, with what one chunk might need for padding. */
+static inline size_t wsheap_message_size(const struct wsheap *heap)
+{
+	const struct wsheap_chunk *chunk;
+	size_t size = heap->slack;
+
+	for (chunk = heap->used; chunk; chunk = chunk->next)
+		size += chunk->used - chunk->start;
+	return size;
+}
+
+#endif /* _WSHEAP_MESSAGE_H */

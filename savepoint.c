@@ -1,0 +1,366 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Parts of a message: savepoints, actions, and blocks that grow.
+ *
+ * The blocks of a message heap are a stack, so a savepoint is what the heap looked
+ * like: how much was used of the chunks that blocks are cut from, and which other
+ * chunks were in use. A rollback puts the chunks used since back where they were on
+ * the list of free ones. Each remembers its place there. A chunk that the heap did
+ * not have before goes behind all others.
+ *
+ * Actions are a stack of their own. Each lies in memory of the caller.
+ */
+
+#include "message.h"
+#include "private.h"
+
+#include <linux/export.h>
+
+/* Actions are for heaps of both kinds. */
+static unsigned long heap_lock(struct wsheap *heap)
+	__acquires(&heap->lock)
+{
+	unsigned long irq = 0;
+
+	if (heap->path >= WSHEAP_PATH_PRIVATE)
+		return private_enter(wsheap_private(heap));
+	if (heap->flags & WSHEAP_SERIALIZE)
+		spin_lock_irqsave(&heap->lock, irq);
+	else
+		__acquire(&heap->lock);
+	return irq;
+}
+
+static void heap_unlock(struct wsheap *heap, unsigned long irq)
+	__releases(&heap->lock)
+{
+	if (heap->path >= WSHEAP_PATH_PRIVATE)
+		private_leave(wsheap_private(heap), irq);
+	else if (heap->flags & WSHEAP_SERIALIZE)
+		spin_unlock_irqrestore(&heap->lock, irq);
+	else
+		__release(&heap->lock);
+}
+
+/**
+ * wsheap_add_action - have something done when the blocks of a heap end
+ * @heap: the heap, of either kind.
+ * @action: memory for it, usually a block of the heap. It has to stay until @fn
+ *	is called.
+ * @fn: called once, when the heap is next reset, rolled back past this point,
+ *	returned to its pool or destroyed. Actions run newest first, in the context
+ *	of that call, and before any block is released. @fn may read the blocks. It
+ *	must not use the heap.
+ * @data: handed to @fn.
+ *
+ * For references that a message holds, as fput() or put_page() drop them. As
+ * devm_add_action(), but cannot fail. Windows has no equivalent.
+ *
+ * Context: as wsheap_reset().
+ */
+void wsheap_add_action(struct wsheap *heap, struct wsheap_action *action,
+		       void (*fn)(void *data), void *data)
+{
+	unsigned long irq = heap_lock(heap);
+
+	action->fn = fn;
+	action->data = data;
+	action->next = heap->actions;
+	WRITE_ONCE(heap->actions, action);
+	/* The short path of a reset does not look for actions. */
+	heap->state &= ~WSHEAP_STATE_REWIND;
+	heap_unlock(heap, irq);
+}
+EXPORT_SYMBOL_NS_GPL(wsheap_add_action, WSHEAP_NS);
+
+/* Runs the actions that are newer than @until. */
+void wsheap_run_actions(struct wsheap *heap, const struct wsheap_action *until)
+{
+	struct wsheap_action *action;
+	unsigned long irq;
+
+	for (;;) {
+		irq = heap_lock(heap);
+		action = heap->actions;
+		if (action && action != until)
+			WRITE_ONCE(heap->actions, action->next);
+		heap_unlock(heap, irq);
+		if (!action || action == until)
+			return;
+		action->fn(action->data);
+	}
+}
+
+/**
+ * wsheap_mark - take a savepoint of a message heap
+ * @heap: the heap.
+ *
+ * Savepoints nest. One is void after a reset, or after a rollback to an older one.
+ * In a serialized heap, others may not take blocks between the savepoint and the
+ * rollback, because these would be released, too. Windows has no equivalent.
+ *
+ * Context: as wsheap_reset().
+ * Return: the savepoint, for wsheap_rollback().
+ */
+struct wsheap_mark wsheap_mark(struct wsheap *heap)
+{
+	struct wsheap_mark mark = {};
+	unsigned long irq;
+
+	if (!wsheap_is_message(heap))
+		return mark;
+	irq = heap_lock(heap);
+	mark.used = heap->used;
+	mark.cur = heap->cur;
+	mark.alt = heap->alt;
+	mark.actions = heap->actions;
+	mark.left = heap->left;
+	mark.cur_used = heap->cursor ? heap->cursor - (char *)heap->cur->mem :
+				       heap->cur->used;
+	mark.alt_used = heap->alt->used;
+	mark.slack = heap->slack;
+	heap_unlock(heap, irq);
+	return mark;
+}
+EXPORT_SYMBOL_NS_GPL(wsheap_mark, WSHEAP_NS);
+
+/* How much of a chunk that was in use at a savepoint was used then. */
+static u32 mark_used(const struct wsheap_mark *mark,
+		     const struct wsheap_chunk *chunk)
+{
+	if (chunk == mark->cur)
+		return mark->cur_used;
+	return chunk == mark->alt ? mark->alt_used : chunk->used;
+}
+
+/*
+ * Zeroes the blocks taken since a savepoint, without the lock: the caller answers
+ * for it that nobody takes blocks meanwhile.
+ */
+static void rollback_wipe(struct wsheap *heap, const struct wsheap_mark *mark)
+{
+	bool newer = true;
+	struct wsheap_chunk *chunk;
+	u32 from;
+
+	for (chunk = heap->used; chunk; chunk = chunk->next) {
+		if (chunk == mark->used)
+			newer = false;
+		from = newer ? chunk->start : mark_used(mark, chunk);
+		wsheap_memory_wipe(chunk->mem + from, chunk->used - from);
+	}
+}
+
+/* Puts a chunk back where it was on the list of free ones. */
+static void rollback_chunk(struct wsheap *heap, struct wsheap_chunk *chunk)
+{
+	struct wsheap_chunk **link = &heap->free_chunks;
+	unsigned int n = chunk->place;
+
+	for (; n && *link; n--)
+		link = &(*link)->next;
+	chunk->next = *link;
+	*link = chunk;
+}
+
+static noinline void rollback_long(struct wsheap *heap,
+				   const struct wsheap_mark *mark)
+{
+	struct wsheap_chunk *chunk, *added = NULL, **end;
+	unsigned long irq;
+
+	if (heap->actions != mark->actions)
+		wsheap_run_actions(heap, mark->actions);
+	irq = wsheap_enter(heap);
+	if (want_init_on_free()) {
+		wsheap_leave(heap, irq);
+		rollback_wipe(heap, mark);
+		irq = wsheap_enter(heap);
+	}
+	/* What one chunk has to provide for the next message of this kind. */
+	heap->high = max_t(size_t, heap->high,
+			   min_t(size_t, U32_MAX, wsheap_message_size(heap)));
+	heap->state &= ~WSHEAP_STATE_REWIND;
+	while ((chunk = heap->used) != mark->used) {
+		heap->used = chunk->next;
+		chunk_take_back(chunk, chunk->start);
+		if (chunk->place == CHUNK_NEW) {
+			chunk->next = added;
+			added = chunk;
+		} else {
+			rollback_chunk(heap, chunk);
+		}
+	}
+	for (end = &heap->free_chunks; *end; end = &(*end)->next)
+		;
+	*end = added;
+	for (; added; added = added->next)
+		added->place = 0;
+	heap->cur = mark->cur;
+	heap->alt = mark->alt;
+	if (heap->cur != NO_CHUNK && heap->cur->used != mark->cur_used)
+		chunk_take_back(heap->cur, mark->cur_used);
+	if (heap->alt != NO_CHUNK && heap->alt->used != mark->alt_used)
+		chunk_take_back(heap->alt, mark->alt_used);
+	WRITE_ONCE(heap->left, mark->left);
+	heap->slack = mark->slack;
+	wsheap_leave(heap, irq);
+}
+
+/**
+ * wsheap_rollback - release all blocks taken since a savepoint
+ * @heap: the heap.
+ * @mark: what wsheap_mark() returned. It stays valid.
+ *
+ * Older blocks stay as they are. Runs the actions that were added since. The next
+ * blocks get the addresses that they would have got at the savepoint, and memory
+ * that the heap has obtained meanwhile is used last. Windows has no equivalent.
+ *
+ * Context: as wsheap_reset(). The cost grows with the chunks of the message and with
+ * the actions, not with blocks or bytes, except with init_on_free.
+ */
+void wsheap_rollback(struct wsheap *heap, const struct wsheap_mark *mark)
+{
+	struct wsheap_chunk *cur;
+
+	/* With this bit the message is in its first chunk, and has no action. */
+	if (unlikely(!(data_race(heap->state) & WSHEAP_STATE_REWIND))) {
+		if (wsheap_is_message(heap))
+			rollback_long(heap, mark);
+		return;
+	}
+	cur = heap->cur;
+	if (want_init_on_alloc(0))
+		chunk_mark_dirty(cur, mark->cur_used,
+				 heap->cursor - (char *)cur->mem);
+	WRITE_ONCE(heap->left, mark->left);
+	heap->slack = mark->slack;
+	wsheap_set_cursor(heap, cur, mark->cur_used);
+}
+EXPORT_SYMBOL_NS_GPL(wsheap_rollback, WSHEAP_NS);
+
+/*
+ * The chunk that a block is the newest one of, or NULL. Only these two may give out
+ * what follows it.
+ */
+static struct wsheap_chunk *extend_chunk(const struct wsheap *heap, const char *end)
+{
+	if (end == heap->cur->mem + heap->cur->used)
+		return heap->cur;
+	if (end == heap->alt->mem + heap->alt->used)
+		return heap->alt;
+	return NULL;
+}
+
+static noinline void *extend_long(struct wsheap *heap, void *p, size_t old,
+				  size_t size, gfp_t gfp, unsigned long caller)
+{
+	size_t align = wsheap_block_align(heap);
+	size_t before = ALIGN(old, align), after = ALIGN(size, align), credit = 0;
+	struct request req = { .size = after - before, .align = align };
+	struct wsheap_chunk *chunk;
+	bool in_place = false;
+	unsigned long irq;
+	void *new = p;
+
+	if (!wsheap_is_message(heap))
+		return NULL;
+	/* What is refused for any block, and empty ones, which have no memory. */
+	if (!p || !old || size > wsheap_largest_block(heap->flags) ||
+	    gfp & WSHEAP_GFP_REFUSED)
+		return wsheap_alloc_long(heap, size, WSHEAP_MIN_ALIGN, gfp, NULL,
+					 caller);
+
+	/* What a block gives up is as clear as memory that was not used yet. */
+	if (size < old && (want_init_on_alloc(0) || want_init_on_free()))
+		memset(p + size, 0, old - size);
+	irq = wsheap_enter(heap);
+	chunk = extend_chunk(heap, p + before);
+	if (chunk && after <= before) {
+		chunk->used -= before - after;
+		in_place = true;
+	} else if (chunk && size - old <= heap->left) {
+		/* The block that follows is a part of this one. */
+		in_place = wsheap_chunk_cut(heap, chunk, &req);
+	}
+	if (in_place)
+		WRITE_ONCE(heap->left, heap->left + old - size);
+	else if (chunk)
+		credit = old;
+	wsheap_leave(heap, irq);
+
+	if (in_place) {
+		if (req.zero)
+			memset(p + before, 0, req.size);
+	} else if (size > old) {
+		/* What has grown beyond a chunk may grow further. */
+		if (size - credit <= heap->max_size - wsheap_requested_size(heap))
+			wsheap_make_room(heap, 2 * after, wsheap_gfp_optional(gfp));
+		new = wsheap_alloc_instead(heap, size, WSHEAP_MIN_ALIGN,
+					   gfp & ~__GFP_ZERO, NULL, caller, credit);
+		if (!new)
+			return NULL;
+		memcpy(new, p, old);
+	}
+	if (gfp & __GFP_ZERO && size > old)
+		memset(new + old, 0, size - old);
+	return new;
+}
+
+/**
+ * wsheap_extend - make a block of a message heap larger or smaller
+ * @heap: the heap.
+ * @p: the block, or NULL for a new one.
+ * @old: its bytes.
+ * @size: the bytes that it is to have.
+ * @gfp: see wsheap_alloc_err(). __GFP_ZERO clears what the block grows by.
+ *
+ * The newest block grows and shrinks in place, and the quota is charged for the
+ * difference. If there is no room behind it, or blocks follow it, a new block gets
+ * its bytes. In the second case the old one is charged until the reset, too. A block
+ * that becomes smaller stays where it is; unless it is the newest one, this gives
+ * nothing back. For what is built piece by piece. As krealloc(). Windows has no
+ * equivalent.
+ *
+ * Context: as wsheap_alloc_err(); may sleep if @gfp allows blocking.
+ * Return: the block, or NULL if @p stays as it was.
+ */
+void *wsheap_extend(struct wsheap *heap, void *p, size_t old, size_t size, gfp_t gfp)
+{
+	char *begin = p + ALIGN(old, WSHEAP_MIN_ALIGN);
+	char *end = p + ALIGN(size, WSHEAP_MIN_ALIGN);
+
+	wsheap_might_alloc(gfp);
+	/* A difference that is less than the room does not wrap. */
+	if (unlikely(begin != heap->cursor || !p ||
+		     size - old > (size_t)(heap->limit - begin) ||
+		     end > heap->limit ||
+		     gfp & (WSHEAP_GFP_REFUSED | __GFP_ZERO)))
+		return extend_long(heap, p, old, size, gfp, _RET_IP_);
+	heap->cursor = end;
+	/* As in wsheap_bump(). */
+	data_race(heap->left -= size - old);
+	return p;
+}
+EXPORT_SYMBOL_NS_GPL(wsheap_extend, WSHEAP_NS);
+
+/* Releases a block that was just allocated. Others may have one behind it. */
+void wsheap_undo_alloc(struct wsheap *heap, void *p, size_t size)
+{
+	size_t length = ALIGN(size, wsheap_block_align(heap));
+	struct wsheap_chunk *chunk;
+	unsigned long irq;
+
+	if (heap->path >= WSHEAP_PATH_PRIVATE)
+		return wsheap_free(heap, p);
+	if (!size)
+		return;
+	if (want_init_on_free())
+		memset(p, 0, size);
+	irq = wsheap_enter(heap);
+	chunk = extend_chunk(heap, p + length);
+	if (chunk)
+		chunk_take_back(chunk, chunk->used - length);
+	WRITE_ONCE(heap->left, heap->left + size);
+	wsheap_leave(heap, irq);
+}
