@@ -20,39 +20,6 @@
 #include <linux/export.h>
 #include <linux/limits.h>
 
-/**
- * struct wsheap_group - a budget
- * @size: bytes held.
- * @max_size: bytes that may be held.
- * @parent: a budget that this one is a part of, or NULL.
- * @users: heaps, pools and groups that refer to this one.
- * @lock: protects @reclaims.
- * @reclaims: in a group without a parent, what can give memory back.
- * @name: for reports.
- */
-struct wsheap_group {
-	atomic_long_t size;
-	size_t max_size;
-	struct wsheap_group *parent;
-	atomic_t users;
-	/* Nothing is allocated under it. */
-	spinlock_t lock;
-	struct list_head reclaims;
-	const char *name;
-};
-
-void wsheap_group_get(struct wsheap_group *group)
-{
-	if (group)
-		atomic_inc(&group->users);
-}
-
-void wsheap_group_put(struct wsheap_group *group)
-{
-	if (group)
-		atomic_dec(&group->users);
-}
-
 static bool group_try_add(struct wsheap_group *group, size_t size)
 {
 	long old = atomic_long_read(&group->size);
@@ -162,7 +129,7 @@ void wsheap_group_add_reclaim(struct wsheap_reclaim *reclaim)
 	INIT_LIST_HEAD(&reclaim->node);
 	if (!reclaim->group)
 		return;
-	wsheap_group_get(reclaim->group);
+	atomic_inc(&reclaim->group->users);
 	top = group_top(reclaim->group);
 	spin_lock_irqsave(&top->lock, irq);
 	list_add_tail(&reclaim->node, &top->reclaims);
@@ -180,7 +147,7 @@ void wsheap_group_del_reclaim(struct wsheap_reclaim *reclaim)
 	spin_lock_irqsave(&top->lock, irq);
 	list_del(&reclaim->node);
 	spin_unlock_irqrestore(&top->lock, irq);
-	wsheap_group_put(reclaim->group);
+	atomic_dec(&reclaim->group->users);
 }
 
 /**

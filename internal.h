@@ -11,6 +11,7 @@
  *	private_walk	inspection of private heaps
  *	private		private heaps
  *	private_tile	the memory of private heaps
+ *	list		the list of all heaps
  *	misuse		reports of a driver's mistakes
  *	chunk		memory from the system, and back to it
  *	group		budgets for that memory
@@ -23,6 +24,7 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 #endif
 
+#include <linux/atomic.h>
 #include <linux/dma-mapping.h>
 #include <linux/kernel.h>
 #include <linux/slab.h>
@@ -36,7 +38,7 @@
 #define CHUNK_LARGEST_ORDER	18
 /* Zeroed at a time with init_on_alloc: enough to be worth a function call. */
 #define ZERO_STRETCH	SZ_8K
-/* A chunk that was obtained for the current message. */
+/* The place of a chunk that was obtained for a block of the current message. */
 #define CHUNK_NEW		U8_MAX
 /* The largest page order that the page allocator does not call costly. */
 #define PAGES_LARGEST		SZ_32K
@@ -80,11 +82,13 @@ enum wsheap_path {
 #define WSHEAP_STATE_GREW	BIT(0)
 /* The next message that needs it gets one chunk instead of all free ones. */
 #define WSHEAP_STATE_COALESCE	BIT(1)
-/*
- * A reset only has to take the cursor back. A reset sets this for the next one.
- * It is cleared when the message leaves its first chunk.
- */
-#define WSHEAP_STATE_REWIND	BIT(2)
+
+/* Takes note that a reset has more to do. The short one does not look for that. */
+static __always_inline void wsheap_note(struct wsheap *heap)
+{
+	heap->state &= ~WSHEAP_STATE_REWIND;
+	WRITE_ONCE(heap->noted, true);
+}
 
 /**
  * struct wsheap_chunk - memory from the system, and its header
@@ -190,8 +194,39 @@ struct wsheap_reclaim {
 };
 
 /* group.c */
-void wsheap_group_get(struct wsheap_group *group);
-void wsheap_group_put(struct wsheap_group *group);
+/**
+ * struct wsheap_group - a budget
+ * @size: bytes held.
+ * @max_size: bytes that may be held.
+ * @parent: a budget that this one is a part of, or NULL.
+ * @users: heaps, pools and groups that refer to this one.
+ * @lock: protects @reclaims.
+ * @reclaims: in a group without a parent, what can give memory back.
+ * @name: for reports.
+ */
+struct wsheap_group {
+	atomic_long_t size;
+	size_t max_size;
+	struct wsheap_group *parent;
+	atomic_t users;
+	/* Nothing is allocated under it. */
+	spinlock_t lock;
+	struct list_head reclaims;
+	const char *name;
+};
+
+static inline void wsheap_group_get(struct wsheap_group *group)
+{
+	if (group)
+		atomic_inc(&group->users);
+}
+
+static inline void wsheap_group_put(struct wsheap_group *group)
+{
+	if (group)
+		atomic_dec(&group->users);
+}
+
 bool wsheap_group_charge(struct wsheap_group *group, size_t size, gfp_t gfp,
 			 struct wsheap_error *failure);
 void wsheap_group_uncharge(struct wsheap_group *group, size_t size);
@@ -220,7 +255,7 @@ static __always_inline bool wsheap_check_message(const struct wsheap *heap,
 #define wsheap_is_message(heap) wsheap_check_message(heap, __func__, _RET_IP_)
 
 /* savepoint.c */
-void wsheap_run_actions(struct wsheap *heap, const struct wsheap_action *until);
+void wsheap_end_notes(struct wsheap *heap);
 void wsheap_undo_alloc(struct wsheap *heap, void *p, size_t size);
 
 /* private.c */
@@ -245,6 +280,13 @@ void *wsheap_alloc_instead(struct wsheap *heap, size_t size, size_t align,
 			   unsigned long caller, size_t credit);
 int wsheap_make_room(struct wsheap *heap, size_t bytes, gfp_t gfp);
 
+/* list.c */
+void wsheap_list_add(struct wsheap *heap);
+void wsheap_list_del(struct wsheap *heap);
+bool wsheap_list_try_del(struct wsheap *heap);
+void wsheap_list_report_module(const struct module *module, const char *name);
+void wsheap_list_report_all(void);
+
 /* object.c */
 bool wsheap_args_valid(const struct wsheap_args *args);
 const char *wsheap_copy_name(const struct wsheap_args *args,
@@ -257,8 +299,6 @@ struct wsheap *wsheap_object_create_pooled(size_t max_size, size_t trim_size,
 					   gfp_t gfp);
 bool wsheap_object_try_release(struct wsheap *heap, bool may_sleep);
 void wsheap_object_release(struct wsheap *heap);
-void wsheap_object_report_module(const struct module *module, const char *name);
-void wsheap_object_report_all(void);
 
 /* pool.c */
 void wsheap_pool_report_module(const struct module *module, const char *name);

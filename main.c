@@ -15,7 +15,7 @@ static int module_event(struct notifier_block *block, unsigned long event, void 
 
 	if (event == MODULE_STATE_GOING) {
 		wsheap_pool_report_module(module, module->name);
-		wsheap_object_report_module(module, module->name);
+		wsheap_list_report_module(module, module->name);
 	}
 #endif
 	return NOTIFY_DONE;
@@ -50,7 +50,7 @@ static void __exit wsheap_module_exit(void)
 {
 	unregister_module_notifier(&module_notifier);
 	wsheap_pool_exit();
-	wsheap_object_report_all();
+	wsheap_list_report_all();
 	wsheap_chunk_exit();
 }
 

@@ -103,6 +103,7 @@ struct request {
 	size_t align;		/* at least that alignment */
 	bool zero;		/* the bytes are left to be zeroed */
 	void *p;
+	const struct wsheap_chunk *grown; /* obtained for it */
 };
 
 bool wsheap_chunk_cut(struct wsheap *heap, struct wsheap_chunk *chunk,

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What heaps of either kind have in common: creation, properties, the list of
- * all heaps, and destruction. What a kind does differently is in wsheap.c and
- * private.c.
+ * What heaps of either kind have in common: creation, properties and destruction.
+ * What a kind does differently is in wsheap.c and private.c.
  */
 
 #include "internal.h"
@@ -11,25 +10,6 @@
 #include <linux/export.h>
 #include <linux/module.h>
 #include <linux/nodemask.h>
-#include <linux/wait.h>
-
-/* All heaps, for wsheap_for_each() and the report at unloading. */
-static DEFINE_SPINLOCK(all_heaps_lock);
-static LIST_HEAD(all_heaps);
-
-/**
- * struct visit - a call of wsheap_for_each()
- * @node: in visits, protected by all_heaps_lock.
- * @heap: the heap that the caller's function looks at. It is not released, and
- *	stays in all_heaps, until the visit has moved on.
- */
-struct visit {
-	struct list_head node;
-	const struct wsheap *heap;
-};
-
-static LIST_HEAD(visits);
-static DECLARE_WAIT_QUEUE_HEAD(visit_moved);
 
 static const struct wsheap_args default_args;
 
@@ -73,13 +53,9 @@ const char *wsheap_copy_name(const struct wsheap_args *args,
 	return args->name ? kstrdup_const(args->name, GFP_KERNEL) : creator->name;
 }
 
-static void object_free(struct wsheap *heap, bool may_sleep)
+/* What a heap has beside memory. */
+static void object_end(struct wsheap *heap)
 {
-	if (unlikely(heap->actions))
-		wsheap_run_actions(heap, NULL);
-	wsheap_chunk_release_all(heap->group, heap->path >= WSHEAP_PATH_PRIVATE ?
-				 wsheap_private_chunks(heap) :
-				 wsheap_message_chunks(heap), may_sleep);
 	wsheap_group_put(heap->group);
 	if (heap->flags & WSHEAP_NAMED)
 		kfree_const(heap->name);
@@ -87,13 +63,26 @@ static void object_free(struct wsheap *heap, bool may_sleep)
 		kfree(heap);
 }
 
+static void object_free(struct wsheap *heap, bool may_sleep)
+{
+	struct wsheap_chunk *chunks;
+
+	if (unlikely(heap->noted))
+		wsheap_end_notes(heap);
+	chunks = heap->path >= WSHEAP_PATH_PRIVATE ? wsheap_private_chunks(heap) :
+						     wsheap_message_chunks(heap);
+	wsheap_chunk_release_all(heap->group, chunks, may_sleep);
+	object_end(heap);
+}
+
 /*
  * Sets up a zeroed heap that nobody else knows yet. With WSHEAP_NAMED in @flags,
  * @name belongs to the heap on success.
  */
-static int object_setup(struct wsheap *heap, size_t max_size, size_t trim_size,
-			const struct wsheap_args *args, struct module *owner,
-			const char *name, bool private, unsigned int flags, gfp_t gfp)
+static __always_inline
+int object_setup(struct wsheap *heap, size_t max_size, size_t trim_size,
+		 const struct wsheap_args *args, struct module *owner,
+		 const char *name, bool private, unsigned int flags, gfp_t gfp)
 {
 	int ret;
 
@@ -136,15 +125,6 @@ static struct wsheap *object_new(size_t max_size, size_t trim_size,
 	return heap;
 }
 
-static void object_list(struct wsheap *heap)
-{
-	unsigned long irq;
-
-	spin_lock_irqsave(&all_heaps_lock, irq);
-	list_add_tail(&heap->all, &all_heaps);
-	spin_unlock_irqrestore(&all_heaps_lock, irq);
-}
-
 /*
  * Creates a heap for a pool. With @keeper, only one that keeps the memory for
  * its initial size.
@@ -163,28 +143,8 @@ struct wsheap *wsheap_object_create_pooled(size_t max_size, size_t trim_size,
 		object_free(heap, false);
 		return ERR_PTR(-EINVAL);
 	}
-	object_list(heap);
+	wsheap_list_add(heap);
 	return heap;
-}
-
-static bool object_is_visited(const struct wsheap *heap)
-{
-	const struct visit *visit;
-
-	lockdep_assert_held(&all_heaps_lock);
-	list_for_each_entry(visit, &visits, node)
-		if (visit->heap == heap)
-			return true;
-	return false;
-}
-
-static void visit_move(struct visit *visit, const struct wsheap *heap)
-{
-	lockdep_assert_held(&all_heaps_lock);
-	visit->heap = heap;
-	/* A waiter queues itself and checks with the lock held. */
-	if (waitqueue_active(&visit_moved))
-		wake_up_all(&visit_moved);
 }
 
 /*
@@ -193,27 +153,17 @@ static void visit_move(struct visit *visit, const struct wsheap *heap)
  */
 bool wsheap_object_try_release(struct wsheap *heap, bool may_sleep)
 {
-	unsigned long irq;
-	bool visited;
+	bool released = wsheap_list_try_del(heap);
 
-	spin_lock_irqsave(&all_heaps_lock, irq);
-	visited = object_is_visited(heap);
-	if (!visited)
-		list_del(&heap->all);
-	spin_unlock_irqrestore(&all_heaps_lock, irq);
-	if (!visited)
+	if (released)
 		object_free(heap, may_sleep);
-	return !visited;
+	return released;
 }
 
 /* Releases a heap. Sleeps. */
 void wsheap_object_release(struct wsheap *heap)
 {
-	spin_lock_irq(&all_heaps_lock);
-	wait_event_lock_irq(visit_moved, !object_is_visited(heap),
-			    all_heaps_lock);
-	list_del(&heap->all);
-	spin_unlock_irq(&all_heaps_lock);
+	wsheap_list_del(heap);
 	object_free(heap, true);
 }
 
@@ -233,7 +183,7 @@ static struct wsheap *object_create(size_t max_size, size_t trim_size,
 	heap = object_new(max_size, trim_size, args, creator->module, name, private,
 			  flags, GFP_KERNEL);
 	if (!IS_ERR(heap))
-		object_list(heap);
+		wsheap_list_add(heap);
 	else if (args->name)
 		kfree_const(name);
 	return heap;
@@ -260,8 +210,9 @@ int __wsheap_init(struct wsheap *heap, size_t max_size, size_t trim_size,
 	const char *name;
 	int ret;
 
-	args = args ?: &default_args;
-	if (!wsheap_args_valid(args))
+	if (!args)
+		args = &default_args;
+	else if (!wsheap_args_valid(args))
 		return -EINVAL;
 	name = wsheap_copy_name(args, creator);
 	if (!name)
@@ -269,11 +220,12 @@ int __wsheap_init(struct wsheap *heap, size_t max_size, size_t trim_size,
 	if (args->name)
 		flags |= WSHEAP_NAMED;
 	memset(heap, 0, sizeof(*heap));
+	/* It is listed when it obtains its first chunk. */
 	ret = object_setup(heap, max_size, trim_size, args, creator->module, name,
 			   false, flags, GFP_KERNEL);
-	if (!ret)
-		object_list(heap);
-	else if (args->name)
+	if (!ret && args->initial_size)
+		wsheap_list_add(heap);
+	if (ret && args->name)
 		kfree_const(name);
 	return ret;
 }
@@ -290,11 +242,16 @@ EXPORT_SYMBOL_NS_GPL(__wsheap_init, WSHEAP_NS);
  */
 void wsheap_exit(struct wsheap *heap)
 {
-	might_sleep();
 	if (unlikely(!(heap->flags & WSHEAP_EMBEDDED))) {
 		wsheap_report_end(heap, "wsheap_exit", _RET_IP_);
 		return;
 	}
+	if (unlikely(heap->noted))
+		wsheap_end_notes(heap);
+	/* It never had a chunk. */
+	if (!heap->all.next)
+		return object_end(heap);
+	might_sleep();
 	wsheap_object_release(heap);
 	wsheap_chunk_flush();
 }
@@ -451,79 +408,3 @@ void wsheap_summary(struct wsheap *heap, struct wsheap_summary *sum)
 	sum->bound = fixed ? heap->max_size : WSHEAP_UNLIMITED;
 }
 EXPORT_SYMBOL_NS_GPL(wsheap_summary, WSHEAP_NS);
-
-/**
- * wsheap_for_each - visit all heaps
- * @fn: called for each heap of either kind. A non-zero return ends the visit.
- * @data: passed to @fn.
- *
- * No lock is held while @fn runs, so other heaps may come and go. One that is
- * created meanwhile is visited, too. The heap that @fn looks at stays: whoever
- * destroys it waits until @fn has returned. So @fn must neither destroy that heap
- * nor wait for somebody who does. Equivalent of GetProcessHeaps().
- *
- * Context: any but NMI; on PREEMPT_RT not in hardirq and not under a raw
- * spinlock. @fn runs in the context of the caller.
- * Return: what @fn returned last, or 0.
- */
-int wsheap_for_each(int (*fn)(struct wsheap *heap, void *data), void *data)
-{
-	struct visit visit = {};
-	struct wsheap *heap;
-	unsigned long irq;
-	int ret = 0;
-
-	spin_lock_irqsave(&all_heaps_lock, irq);
-	list_add(&visit.node, &visits);
-	list_for_each_entry(heap, &all_heaps, all) {
-		visit_move(&visit, heap);
-		spin_unlock_irqrestore(&all_heaps_lock, irq);
-		ret = fn(heap, data);
-		spin_lock_irqsave(&all_heaps_lock, irq);
-		if (ret)
-			break;
-	}
-	visit_move(&visit, NULL);
-	list_del(&visit.node);
-	spin_unlock_irqrestore(&all_heaps_lock, irq);
-	return ret;
-}
-EXPORT_SYMBOL_NS_GPL(wsheap_for_each, WSHEAP_NS);
-
-/*
- * Reports the heaps that a module leaves behind. Their names must not go with it.
- * What lies in a structure of the module may go with that, so it is forgotten. A
- * pool reports its heaps itself.
- */
-void wsheap_object_report_module(const struct module *module, const char *name)
-{
-	struct wsheap *heap, *next;
-
-	spin_lock_irq(&all_heaps_lock);
-	list_for_each_entry_safe(heap, next, &all_heaps, all) {
-		if (heap->owner != module)
-			continue;
-		heap->owner = NULL;
-		if (!(heap->flags & WSHEAP_POOLED))
-			pr_err("module %s leaves heap %s behind: %zu bytes asked for, %zu held, left alone\n",
-			       name, heap->name, wsheap_requested_size(heap),
-			       wsheap_actual_size(heap));
-		if (heap->flags & WSHEAP_EMBEDDED && !object_is_visited(heap)) {
-			list_del_init(&heap->all);
-		} else if (!(heap->flags & WSHEAP_NAMED)) {
-			heap->name = kstrdup(heap->name, GFP_ATOMIC) ?: "";
-			heap->flags |= *heap->name ? WSHEAP_NAMED : 0;
-		}
-	}
-	spin_unlock_irq(&all_heaps_lock);
-}
-
-/* Called when the modules that could use a heap are gone. */
-void wsheap_object_report_all(void)
-{
-	struct wsheap *heap;
-
-	list_for_each_entry(heap, &all_heaps, all)
-		pr_err("heap %s was never destroyed: %zu bytes asked for, %zu held, left alone\n",
-		       heap->name, heap->max_size - heap->left, heap->actual);
-}

@@ -382,7 +382,7 @@ struct wsheap *wsheap_pool_alloc(struct wsheap_pool *pool, gfp_t gfp)
 		if (!heap)
 			return NULL;
 	}
-	heap->pool = pool;
+	heap->pool = (unsigned long)pool;
 	return heap;
 }
 EXPORT_SYMBOL_NS_GPL(wsheap_pool_alloc, WSHEAP_NS);
@@ -395,17 +395,24 @@ static void report_free(const struct wsheap_pool *pool, const struct wsheap *hea
 		       heap->name, pool->args.name, (void *)caller);
 	else if (heap->pool)
 		pr_err("heap %s given to pool %s, but is from pool %s: left alone; called from %pS\n",
-		       heap->name, pool->args.name, heap->pool->args.name,
+		       heap->name, pool->args.name, wsheap_pool_of(heap)->args.name,
 		       (void *)caller);
 	else
 		pr_err("heap %s given to pool %s a second time: left alone; called from %pS\n",
 		       heap->name, pool->args.name, (void *)caller);
 }
 
-static void pool_report_free(const struct wsheap_pool *pool,
-			     const struct wsheap *heap, unsigned long caller)
+/* Whether a heap is from the pool, which it gets its quota from again. */
+static noinline bool pool_may_free(const struct wsheap_pool *pool,
+				   struct wsheap *heap, unsigned long caller)
 {
-	DO_ONCE_LITE(report_free, pool, heap, caller);
+	if (!heap->pool || wsheap_pool_of(heap) != pool) {
+		DO_ONCE_LITE(report_free, pool, heap, caller);
+		return false;
+	}
+	wsheap_reset(heap);
+	wsheap_set_max_size(heap, pool->max_size);
+	return true;
 }
 
 /**
@@ -426,15 +433,12 @@ void wsheap_pool_free(struct wsheap_pool *pool, struct wsheap *heap)
 
 	if (unlikely(!heap))
 		return;
-	/* An idle heap has no pool. */
-	if (unlikely(heap->pool != pool)) {
-		pool_report_free(pool, heap, _RET_IP_);
+	/* An idle heap is from no pool. */
+	if (unlikely(heap->pool != (unsigned long)pool) &&
+	    !pool_may_free(pool, heap, _RET_IP_))
 		return;
-	}
-	heap->pool = NULL;
+	heap->pool = 0;
 	wsheap_reset(heap);
-	if (unlikely(heap->max_size != pool->max_size))
-		wsheap_set_max_size(heap, pool->max_size);
 	if (likely(slots_put(pool, cpu, heap)))
 		heap = NULL;
 	if (unlikely(heap || pool_is_short(pool)))

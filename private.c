@@ -372,6 +372,7 @@ static void *private_try(struct wsheap_private *private,
 		if (p != ERR_PTR(-EDQUOT) || failure->code != -EDQUOT)
 			*failure = private_failure(private, req, PTR_ERR(p));
 		failure->asked = req->size;
+		wsheap_note(&private->heap);
 		WRITE_ONCE(private->heap.status, -failure->code);
 		p = NULL;
 	}

@@ -42,6 +42,23 @@ static void heap_unlock(struct wsheap *heap, unsigned long irq)
 		__release(&heap->lock);
 }
 
+static __always_inline void action_push(struct wsheap *heap,
+					struct wsheap_action *action)
+{
+	action->next = heap->actions;
+	WRITE_ONCE(heap->actions, action);
+	wsheap_note(heap);
+}
+
+static noinline void action_push_locked(struct wsheap *heap,
+					struct wsheap_action *action)
+{
+	unsigned long irq = heap_lock(heap);
+
+	action_push(heap, action);
+	heap_unlock(heap, irq);
+}
+
 /**
  * wsheap_add_action - have something done when the blocks of a heap end
  * @heap: the heap, of either kind.
@@ -61,75 +78,103 @@ static void heap_unlock(struct wsheap *heap, unsigned long irq)
 void wsheap_add_action(struct wsheap *heap, struct wsheap_action *action,
 		       void (*fn)(void *data), void *data)
 {
-	unsigned long irq = heap_lock(heap);
-
 	action->fn = fn;
 	action->data = data;
-	action->next = heap->actions;
-	WRITE_ONCE(heap->actions, action);
-	/* The short path of a reset does not look for actions. */
-	heap->state &= ~WSHEAP_STATE_REWIND;
-	heap_unlock(heap, irq);
+	if (likely(heap->path == WSHEAP_PATH_SHORT))
+		action_push(heap, action);
+	else
+		action_push_locked(heap, action);
 }
 EXPORT_SYMBOL_NS_GPL(wsheap_add_action, WSHEAP_NS);
 
+static __always_inline struct wsheap_action *
+action_pop(struct wsheap *heap, const struct wsheap_action *until)
+{
+	struct wsheap_action *action = heap->actions;
+
+	if (!action || action == until)
+		return NULL;
+	WRITE_ONCE(heap->actions, action->next);
+	return action;
+}
+
 /* Runs the actions that are newer than @until. */
-void wsheap_run_actions(struct wsheap *heap, const struct wsheap_action *until)
+static __always_inline void actions_run(struct wsheap *heap,
+					const struct wsheap_action *until)
 {
 	struct wsheap_action *action;
 	unsigned long irq;
 
-	for (;;) {
-		irq = heap_lock(heap);
-		action = heap->actions;
-		if (action && action != until)
-			WRITE_ONCE(heap->actions, action->next);
-		heap_unlock(heap, irq);
-		if (!action || action == until)
-			return;
-		action->fn(action->data);
+	if (likely(heap->path == WSHEAP_PATH_SHORT)) {
+		while ((action = action_pop(heap, until)))
+			action->fn(action->data);
+		return;
 	}
+	do {
+		irq = heap_lock(heap);
+		action = action_pop(heap, until);
+		heap_unlock(heap, irq);
+		if (action)
+			action->fn(action->data);
+	} while (action);
+}
+
+/* What a reset does of which most messages have nothing. */
+void wsheap_end_notes(struct wsheap *heap)
+{
+	WRITE_ONCE(heap->noted, false);
+	WRITE_ONCE(heap->status, 0);
+	actions_run(heap, NULL);
 }
 
 /**
- * wsheap_mark - take a savepoint of a message heap
+ * __wsheap_mark - take a savepoint wherever a message has come to
  * @heap: the heap.
+ * @mark: the savepoint.
  *
- * Savepoints nest. One is void after a reset, or after a rollback to an older one.
- * In a serialized heap, others may not take blocks between the savepoint and the
- * rollback, because these would be released, too. Windows has no equivalent.
+ * The inline function calls this if the short path fails. Drivers call that.
  *
  * Context: as wsheap_reset().
- * Return: the savepoint, for wsheap_rollback().
  */
-struct wsheap_mark wsheap_mark(struct wsheap *heap)
+void __wsheap_mark(struct wsheap *heap, struct wsheap_mark *mark)
 {
-	struct wsheap_mark mark = {};
 	unsigned long irq;
 
 	if (!wsheap_is_message(heap))
-		return mark;
-	irq = heap_lock(heap);
-	mark.used = heap->used;
-	mark.cur = heap->cur;
-	mark.alt = heap->alt;
-	mark.actions = heap->actions;
-	mark.left = heap->left;
-	mark.cur_used = heap->cursor ? heap->cursor - (char *)heap->cur->mem :
-				       heap->cur->used;
-	mark.alt_used = heap->alt->used;
-	mark.slack = heap->slack;
-	heap_unlock(heap, irq);
-	return mark;
+		return;
+	irq = wsheap_enter(heap);
+	mark->used = heap->used;
+	mark->cur = heap->cur;
+	mark->alt = heap->alt;
+	mark->actions = heap->actions;
+	mark->left = heap->left;
+	mark->cursor = heap->cur->mem + heap->cur->used;
+	mark->alt_used = heap->alt->used;
+	mark->slack = heap->slack;
+	wsheap_leave(heap, irq);
 }
-EXPORT_SYMBOL_NS_GPL(wsheap_mark, WSHEAP_NS);
+EXPORT_SYMBOL_NS_GPL(__wsheap_mark, WSHEAP_NS);
+
+/* Fills in what a savepoint in the first chunk of a message has left out. */
+static void mark_complete(const struct wsheap *heap, struct wsheap_mark *mark)
+{
+	if (mark->cur)
+		return;
+	mark->cur = heap->used;
+	while (mark->cur->next)
+		mark->cur = mark->cur->next;
+	mark->used = mark->cur;
+	mark->alt = NO_CHUNK;
+	mark->actions = NULL;
+	mark->alt_used = NO_CHUNK->used;
+}
 
 /* How much of a chunk that was in use at a savepoint was used then. */
 static u32 mark_used(const struct wsheap_mark *mark,
 		     const struct wsheap_chunk *chunk)
 {
 	if (chunk == mark->cur)
-		return mark->cur_used;
+		return mark->cursor - (char *)chunk->mem;
 	return chunk == mark->alt ? mark->alt_used : chunk->used;
 }
 
@@ -163,23 +208,30 @@ static void rollback_chunk(struct wsheap *heap, struct wsheap_chunk *chunk)
 	*link = chunk;
 }
 
+static void rollback_used(struct wsheap_chunk *chunk, u32 used)
+{
+	if (chunk->used != used)
+		chunk_take_back(chunk, used);
+}
+
 static noinline void rollback_long(struct wsheap *heap,
-				   const struct wsheap_mark *mark)
+				   const struct wsheap_mark *begin)
 {
 	struct wsheap_chunk *chunk, *added = NULL, **end;
+	struct wsheap_mark complete = *begin, *mark = &complete;
 	unsigned long irq;
+	size_t size;
 
+	mark_complete(heap, mark);
 	if (heap->actions != mark->actions)
-		wsheap_run_actions(heap, mark->actions);
+		actions_run(heap, mark->actions);
 	irq = wsheap_enter(heap);
 	if (want_init_on_free()) {
 		wsheap_leave(heap, irq);
 		rollback_wipe(heap, mark);
 		irq = wsheap_enter(heap);
 	}
-	/* What one chunk has to provide for the next message of this kind. */
-	heap->high = max_t(size_t, heap->high,
-			   min_t(size_t, U32_MAX, wsheap_message_size(heap)));
+	size = wsheap_message_size(heap);
 	heap->state &= ~WSHEAP_STATE_REWIND;
 	while ((chunk = heap->used) != mark->used) {
 		heap->used = chunk->next;
@@ -194,16 +246,15 @@ static noinline void rollback_long(struct wsheap *heap,
 	for (end = &heap->free_chunks; *end; end = &(*end)->next)
 		;
 	*end = added;
-	for (; added; added = added->next)
-		added->place = 0;
 	heap->cur = mark->cur;
 	heap->alt = mark->alt;
-	if (heap->cur != NO_CHUNK && heap->cur->used != mark->cur_used)
-		chunk_take_back(heap->cur, mark->cur_used);
-	if (heap->alt != NO_CHUNK && heap->alt->used != mark->alt_used)
-		chunk_take_back(heap->alt, mark->alt_used);
+	rollback_used(heap->cur, mark_used(mark, heap->cur));
+	rollback_used(heap->alt, mark->alt_used);
 	WRITE_ONCE(heap->left, mark->left);
 	heap->slack = mark->slack;
+	/* One chunk for the next message of this kind has to provide as much. */
+	size -= min(size, wsheap_message_size(heap));
+	heap->slack = min_t(size_t, INT_MAX, heap->slack + size);
 	wsheap_leave(heap, irq);
 }
 
@@ -222,20 +273,21 @@ static noinline void rollback_long(struct wsheap *heap,
 void wsheap_rollback(struct wsheap *heap, const struct wsheap_mark *mark)
 {
 	struct wsheap_chunk *cur;
+	u32 used;
 
-	/* With this bit the message is in its first chunk, and has no action. */
+	/* As in wsheap_mark(). */
 	if (unlikely(!(data_race(heap->state) & WSHEAP_STATE_REWIND))) {
 		if (wsheap_is_message(heap))
 			rollback_long(heap, mark);
 		return;
 	}
 	cur = heap->cur;
+	used = mark->cursor - (char *)cur->mem;
 	if (want_init_on_alloc(0))
-		chunk_mark_dirty(cur, mark->cur_used,
-				 heap->cursor - (char *)cur->mem);
+		chunk_mark_dirty(cur, used, heap->cursor - (char *)cur->mem);
 	WRITE_ONCE(heap->left, mark->left);
 	heap->slack = mark->slack;
-	wsheap_set_cursor(heap, cur, mark->cur_used);
+	wsheap_set_cursor(heap, cur, used);
 }
 EXPORT_SYMBOL_NS_GPL(wsheap_rollback, WSHEAP_NS);
 
@@ -252,8 +304,21 @@ static struct wsheap_chunk *extend_chunk(const struct wsheap *heap, const char *
 	return NULL;
 }
 
-static noinline void *extend_long(struct wsheap *heap, void *p, size_t old,
-				  size_t size, gfp_t gfp, unsigned long caller)
+/**
+ * __wsheap_extend - make a block larger or smaller by the long path
+ * @heap: the heap.
+ * @p: the block, or NULL.
+ * @old: its bytes.
+ * @size: the bytes that it is to have.
+ * @gfp: see wsheap_alloc_err().
+ *
+ * The inline function calls this if the short path fails. Drivers call that.
+ *
+ * Context: as wsheap_alloc_err(); may sleep if @gfp allows blocking.
+ * Return: as wsheap_extend().
+ */
+void *__wsheap_extend(struct wsheap *heap, void *p, size_t old, size_t size,
+		      gfp_t gfp)
 {
 	size_t align = wsheap_block_align(heap);
 	size_t before = ALIGN(old, align), after = ALIGN(size, align), credit = 0;
@@ -269,7 +334,7 @@ static noinline void *extend_long(struct wsheap *heap, void *p, size_t old,
 	if (!p || !old || size > wsheap_largest_block(heap->flags) ||
 	    gfp & WSHEAP_GFP_REFUSED)
 		return wsheap_alloc_long(heap, size, WSHEAP_MIN_ALIGN, gfp, NULL,
-					 caller);
+					 _RET_IP_);
 
 	/* What a block gives up is as clear as memory that was not used yet. */
 	if (size < old && (want_init_on_alloc(0) || want_init_on_free()))
@@ -297,7 +362,8 @@ static noinline void *extend_long(struct wsheap *heap, void *p, size_t old,
 		if (size - credit <= heap->max_size - wsheap_requested_size(heap))
 			wsheap_make_room(heap, 2 * after, wsheap_gfp_optional(gfp));
 		new = wsheap_alloc_instead(heap, size, WSHEAP_MIN_ALIGN,
-					   gfp & ~__GFP_ZERO, NULL, caller, credit);
+					   gfp & ~__GFP_ZERO, NULL, _RET_IP_,
+					   credit);
 		if (!new)
 			return NULL;
 		memcpy(new, p, old);
@@ -306,43 +372,7 @@ static noinline void *extend_long(struct wsheap *heap, void *p, size_t old,
 		memset(new + old, 0, size - old);
 	return new;
 }
-
-/**
- * wsheap_extend - make a block of a message heap larger or smaller
- * @heap: the heap.
- * @p: the block, or NULL for a new one.
- * @old: its bytes.
- * @size: the bytes that it is to have.
- * @gfp: see wsheap_alloc_err(). __GFP_ZERO clears what the block grows by.
- *
- * The newest block grows and shrinks in place, and the quota is charged for the
- * difference. If there is no room behind it, or blocks follow it, a new block gets
- * its bytes. In the second case the old one is charged until the reset, too. A block
- * that becomes smaller stays where it is; unless it is the newest one, this gives
- * nothing back. For what is built piece by piece. As krealloc(). Windows has no
- * equivalent.
- *
- * Context: as wsheap_alloc_err(); may sleep if @gfp allows blocking.
- * Return: the block, or NULL if @p stays as it was.
- */
-void *wsheap_extend(struct wsheap *heap, void *p, size_t old, size_t size, gfp_t gfp)
-{
-	char *begin = p + ALIGN(old, WSHEAP_MIN_ALIGN);
-	char *end = p + ALIGN(size, WSHEAP_MIN_ALIGN);
-
-	wsheap_might_alloc(gfp);
-	/* A difference that is less than the room does not wrap. */
-	if (unlikely(begin != heap->cursor || !p ||
-		     size - old > (size_t)(heap->limit - begin) ||
-		     end > heap->limit ||
-		     gfp & (WSHEAP_GFP_REFUSED | __GFP_ZERO)))
-		return extend_long(heap, p, old, size, gfp, _RET_IP_);
-	heap->cursor = end;
-	/* As in wsheap_bump(). */
-	data_race(heap->left -= size - old);
-	return p;
-}
-EXPORT_SYMBOL_NS_GPL(wsheap_extend, WSHEAP_NS);
+EXPORT_SYMBOL_NS_GPL(__wsheap_extend, WSHEAP_NS);
 
 /* Releases a block that was just allocated. Others may have one behind it. */
 void wsheap_undo_alloc(struct wsheap *heap, void *p, size_t size)

@@ -131,7 +131,6 @@ bool wsheap_chunk_cut(struct wsheap *heap, struct wsheap_chunk *chunk,
 static void wsheap_add_chunk(struct wsheap *heap, struct wsheap_chunk *chunk)
 {
 	heap->state &= ~WSHEAP_STATE_REWIND;
-	chunk->place = CHUNK_NEW;
 	chunk->next = heap->free_chunks;
 	heap->free_chunks = chunk;
 	WRITE_ONCE(heap->actual, heap->actual + wsheap_chunk_actual(chunk));
@@ -150,17 +149,16 @@ static void wsheap_remove_chunk(struct wsheap *heap, struct wsheap_chunk *chunk,
 }
 
 /*
- * Moves the free chunk at *@link to the used ones. It is the one behind @place
- * others, which a rollback has to know.
+ * Moves the free chunk at *@link to the used ones. A rollback has to know how many
+ * others were before it, or that it was obtained for this block.
  */
 static struct wsheap_chunk *wsheap_use_chunk(struct wsheap *heap,
 					     struct wsheap_chunk **link,
-					     unsigned int place)
+					     u8 place)
 {
 	struct wsheap_chunk *chunk = *link;
 
-	if (chunk->place != CHUNK_NEW)
-		chunk->place = place;
+	chunk->place = place;
 	*link = chunk->next;
 	chunk->next = heap->used;
 	heap->used = chunk;
@@ -194,7 +192,8 @@ static bool wsheap_cut_free(struct wsheap *heap, struct request *req)
 	     link = &chunk->next) {
 		if (!wsheap_chunk_cut(heap, chunk, req))
 			continue;
-		wsheap_use_chunk(heap, link, FREE_TRIED - 1 - tries);
+		wsheap_use_chunk(heap, link, chunk == req->grown ? CHUNK_NEW :
+				 FREE_TRIED - 1 - tries);
 		if (heap->cur == NO_CHUNK ||
 		    (!wsheap_is_dedicated(heap, req) &&
 		     chunk_room(chunk) > chunk_room(heap->cur)))
@@ -338,6 +337,8 @@ static struct wsheap_chunk *wsheap_grow(struct wsheap *heap,
 		return NULL;
 	wsheap_add_chunk(heap, fresh);
 	heap->state |= WSHEAP_STATE_GREW;
+	if (unlikely(!heap->all.next))
+		wsheap_list_add(heap);
 	/* Only a chunk of that size counts, and only one of several callers. */
 	if (!dedicated && fresh->size >= BIT(order) &&
 	    order == heap->next_order && order < CHUNK_LARGEST_ORDER)
@@ -374,10 +375,9 @@ static void wsheap_charge(struct wsheap *heap, size_t size)
 	WRITE_ONCE(heap->left, heap->left - size);
 }
 
-/* A reset by the long path takes this back. */
 static void wsheap_note_refusal(struct wsheap *heap, int code)
 {
-	heap->state &= ~WSHEAP_STATE_REWIND;
+	wsheap_note(heap);
 	WRITE_ONCE(heap->status, -code);
 }
 
@@ -428,6 +428,7 @@ void *wsheap_alloc_instead(struct wsheap *heap, size_t size, size_t align,
 			if (grown)
 				wsheap_remove_unused(heap, grown, &removed);
 			grown = wsheap_grow(heap, &req, gfp, &irq, &failure);
+			req.grown = grown;
 			failed = !grown;
 		}
 	}
@@ -467,7 +468,8 @@ void *wsheap_alloc_long(struct wsheap *heap, size_t size, size_t align,
 }
 
 /* Makes a chunk with room for so many bytes the current one, if there is one. */
-static bool wsheap_use_room(struct wsheap *heap, size_t bytes)
+static bool wsheap_use_room(struct wsheap *heap, size_t bytes,
+			    const struct wsheap_chunk *grown)
 {
 	struct wsheap_chunk **link, *chunk;
 	unsigned int tries = FREE_TRIED;
@@ -485,7 +487,8 @@ static bool wsheap_use_room(struct wsheap *heap, size_t bytes)
 	     link = &chunk->next) {
 		if (chunk_room(chunk) < bytes)
 			continue;
-		wsheap_use_chunk(heap, link, FREE_TRIED - 1 - tries);
+		wsheap_use_chunk(heap, link, chunk == grown ? CHUNK_NEW :
+				 FREE_TRIED - 1 - tries);
 		swap(chunk, heap->cur);
 		if (chunk_room(chunk) > chunk_room(heap->alt))
 			heap->alt = chunk;
@@ -507,13 +510,14 @@ int wsheap_make_room(struct wsheap *heap, size_t bytes, gfp_t gfp)
 	bool failed = false;
 	int code = 0;
 
-	while (!code && !wsheap_use_room(heap, bytes)) {
+	while (!code && !wsheap_use_room(heap, bytes, req.grown)) {
 		if (heap->state & WSHEAP_STATE_COALESCE)
 			wsheap_coalesce(heap, gfp, &irq, &removed);
 		else if (failed)
 			code = failure.code;
 		else
-			failed = !wsheap_grow(heap, &req, gfp, &irq, &failure);
+			req.grown = wsheap_grow(heap, &req, gfp, &irq, &failure);
+		failed = failure.code;
 	}
 	wsheap_leave(heap, irq);
 	wsheap_chunk_release_all(heap->group, removed, false);
@@ -580,6 +584,8 @@ int wsheap_set_max_size(struct wsheap *heap, size_t max_size)
 	if (heap->left == heap->max_size) {
 		WRITE_ONCE(heap->max_size, max_size);
 		WRITE_ONCE(heap->left, max_size);
+		if (heap->pool)
+			heap->pool |= WSHEAP_POOL_QUOTA;
 		ret = 0;
 	}
 	wsheap_leave(heap, irq);
@@ -775,13 +781,14 @@ static void wsheap_decide_retention(struct wsheap *heap, struct retention *keep)
 {
 	bool adaptive = heap->flags & WSHEAP_ADAPTIVE;
 	struct wsheap_chunk *newest = heap->used, *chunk;
-	size_t size = max_t(size_t, wsheap_message_size(heap), heap->high);
-	size_t peak = 0;
+	size_t size = heap->slack, peak = 0;
 
 	keep->keeper = 0;
-	for (chunk = newest; chunk; chunk = chunk->next)
+	for (chunk = newest; chunk; chunk = chunk->next) {
+		size += chunk->used - chunk->start;
 		if (chunk->keeper)
 			keep->keeper = wsheap_chunk_actual(chunk);
+	}
 	if (adaptive)
 		peak = heap->peak - heap->peak / PEAK_DECAY;
 	else if (heap->state & WSHEAP_STATE_COALESCE)
@@ -851,7 +858,6 @@ static void wsheap_end_message(struct wsheap *heap)
 	heap->alt = NO_CHUNK;
 	WRITE_ONCE(heap->left, heap->max_size);
 	heap->slack = 0;
-	heap->high = 0;
 	heap->next_order = CHUNK_FIRST_ORDER;
 	heap->state &= ~(WSHEAP_STATE_GREW | WSHEAP_STATE_REWIND);
 }
@@ -861,10 +867,8 @@ static void wsheap_put_back(struct wsheap *heap, struct wsheap_chunk *chunks)
 {
 	struct wsheap_chunk **end = &chunks, *chunk;
 
-	for (; (chunk = *end); end = &chunk->next) {
+	for (; (chunk = *end); end = &chunk->next)
 		chunk_take_back(chunk, chunk->start);
-		chunk->place = 0;
-	}
 	*end = heap->free_chunks;
 	heap->free_chunks = chunks;
 }
@@ -953,7 +957,7 @@ static bool wsheap_may_rewind(struct wsheap *heap)
 		return true;
 	if (!first)
 		return false;
-	size = max_t(size_t, first->used - first->start + heap->slack, heap->high);
+	size = first->used - first->start + heap->slack;
 	keeper = first->keeper ? wsheap_chunk_actual(first) : 0;
 	heap->peak = max_t(size_t, heap->peak, size);
 	return heap->actual <= wsheap_adaptive_limit(size, keeper);
@@ -965,9 +969,8 @@ static noinline void wsheap_reset_long(struct wsheap *heap)
 	struct retention keep;
 	unsigned long irq;
 
-	if (unlikely(READ_ONCE(heap->actions)))
-		wsheap_run_actions(heap, NULL);
-	WRITE_ONCE(heap->status, 0);
+	if (unlikely(READ_ONCE(heap->noted)))
+		wsheap_end_notes(heap);
 	if (heap->path >= WSHEAP_PATH_PRIVATE)
 		return wsheap_private_reset(heap);
 	irq = wsheap_enter(heap);
@@ -977,7 +980,6 @@ static noinline void wsheap_reset_long(struct wsheap *heap)
 			wsheap_rewind(heap, first, first->mem + first->used);
 			first->used = first->start;
 		}
-		heap->high = 0;
 	} else {
 		wsheap_decide_retention(heap, &keep);
 		kept = wsheap_trim(heap, &keep, &removed);
@@ -1054,13 +1056,25 @@ static int wsheap_obtain_initial(struct wsheap *heap, size_t size, gfp_t gfp)
 	return 0;
 }
 
+/* Begins the first message of a heap that has memory for it. */
+static noinline int wsheap_begin_initial(struct wsheap *heap, size_t initial_size,
+					 gfp_t gfp)
+{
+	static const struct retention none = { .unused_limit = SIZE_MAX };
+	int ret = wsheap_obtain_initial(heap, initial_size, gfp);
+	unsigned long irq;
+
+	if (ret)
+		return ret;
+	irq = wsheap_enter(heap);
+	wsheap_begin_message(heap, &none);
+	wsheap_leave(heap, irq);
+	return 0;
+}
+
 /* Called before anybody else knows the heap. */
 int wsheap_message_setup(struct wsheap *heap, size_t initial_size, gfp_t gfp)
 {
-	static const struct retention none = { .unused_limit = SIZE_MAX };
-	unsigned long irq;
-	int ret;
-
 	/* A lock class of its own: see wsheap_private_setup(). */
 	spin_lock_init(&heap->lock);
 	heap->path = WSHEAP_PATH_SHORT;
@@ -1068,18 +1082,10 @@ int wsheap_message_setup(struct wsheap *heap, size_t initial_size, gfp_t gfp)
 		heap->path = WSHEAP_PATH_LONG;
 	else if (heap->flags & WSHEAP_SERIALIZE)
 		heap->path = WSHEAP_PATH_LOCKED;
-	if (initial_size) {
-		ret = wsheap_obtain_initial(heap, initial_size, gfp);
-		if (ret)
-			return ret;
-	}
-	irq = wsheap_enter(heap);
 	wsheap_end_message(heap);
-	wsheap_begin_message(heap, &none);
 	/* The first reset has to look whether the initial memory may stay. */
-	heap->state |= WSHEAP_STATE_GREW;
-	wsheap_leave(heap, irq);
-	return 0;
+	heap->state = WSHEAP_STATE_GREW;
+	return initial_size ? wsheap_begin_initial(heap, initial_size, gfp) : 0;
 }
 
 /* Returns all that a heap holds, as a list for wsheap_chunk_release_all(). */

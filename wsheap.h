@@ -152,6 +152,12 @@ enum wsheap_property_id {
 };
 
 /*
+ * A reset only has to take the cursor back. A reset sets this for the next one.
+ * It is cleared when the message leaves its first chunk.
+ */
+#define WSHEAP_STATE_REWIND	BIT(2)
+
+/*
  * A heap. All members are private. They are visible because the short path is
  * inline. The head comment of wsheap.c has the picture that goes with them.
  */
@@ -171,7 +177,7 @@ struct wsheap {
 	char *cursor;
 	char *limit;
 	size_t left;			/* of the quota, in bytes as asked for */
-	u32 slack;			/* padding that one chunk might need more */
+	u32 slack;			/* bytes that one chunk might need more */
 	u32 peak;			/* bytes that one chunk should provide */
 	struct wsheap_chunk *cur;	/* blocks come from here */
 	size_t max_size;
@@ -189,10 +195,14 @@ struct wsheap {
 	short node;
 	u8 next_order;			/* size of the next chunk, as a power of 2 */
 	u8 status;			/* -errno of the last call refused */
-	u32 high;			/* bytes before a rollback of this message */
+	bool noted;			/* a reset has to end @actions or @status */
 	struct wsheap_action *actions;	/* newest first */
 	struct wsheap_group *group;
-	struct wsheap_pool *pool;	/* whose heap this is, while it is in use */
+	/*
+	 * The pool that the heap is from, while it is in use. With WSHEAP_POOL_QUOTA
+	 * the heap's quota is not the pool's.
+	 */
+	unsigned long pool;
 	struct module *owner;		/* the module that made it */
 	const char *name;
 	struct list_head all;		/* protected by all_heaps_lock */
@@ -215,13 +225,14 @@ struct wsheap_action {
 /**
  * struct wsheap_mark - a savepoint of a message heap
  * @used: the newest chunk that had blocks.
- * @cur: the current chunk.
+ * @cur: the current chunk, or NULL if the message was in its first chunk. Then
+ *	@used, @alt and @actions are not set.
  * @alt: the other one with room.
  * @actions: the newest action.
  * @left: what was left of the quota.
- * @cur_used: how much of @cur was used.
+ * @cursor: where the next block of @cur would have begun.
  * @alt_used: how much of @alt was used.
- * @slack: padding that one chunk might need more.
+ * @slack: bytes that one chunk might need more.
  *
  * All members are private. See wsheap_mark().
  */
@@ -231,7 +242,7 @@ struct wsheap_mark {
 	struct wsheap_chunk *alt;
 	struct wsheap_action *actions;
 	size_t left;
-	u32 cur_used;
+	char *cursor;
 	u32 alt_used;
 	u32 slack;
 };
@@ -329,12 +340,12 @@ int wsheap_get_property(const struct wsheap *heap, enum wsheap_property_id id,
 
 int wsheap_set_max_size(struct wsheap *heap, size_t max_size);
 int wsheap_reserve(struct wsheap *heap, size_t bytes, gfp_t gfp);
-struct wsheap_mark wsheap_mark(struct wsheap *heap);
+void __wsheap_mark(struct wsheap *heap, struct wsheap_mark *mark);
 void wsheap_rollback(struct wsheap *heap, const struct wsheap_mark *mark);
 void wsheap_add_action(struct wsheap *heap, struct wsheap_action *action,
 		       void (*fn)(void *data), void *data);
-void *wsheap_extend(struct wsheap *heap, void *p, size_t old, size_t size,
-		    gfp_t gfp) __realloc_size(4);
+void *__wsheap_extend(struct wsheap *heap, void *p, size_t old, size_t size,
+		      gfp_t gfp) __realloc_size(4);
 
 void *__wsheap_alloc_cur(struct wsheap *heap, size_t size)
 	__alloc_size(2) __malloc;
@@ -583,11 +594,19 @@ devm_wsheap_pool_create(struct device *dev, size_t max_size, size_t trim_size,
 					 max_idle, WSHEAP_CREATOR);
 }
 
+#define WSHEAP_POOL_QUOTA	BIT(0)
+
+/* The pool that a heap is from, while it is in use. */
+static inline struct wsheap_pool *wsheap_pool_of(const struct wsheap *heap)
+{
+	return (struct wsheap_pool *)(heap->pool & ~WSHEAP_POOL_QUOTA);
+}
+
 /* Returns a heap to the pool that it is from. NULL is ignored. */
 static inline void wsheap_pool_put(struct wsheap *heap)
 {
 	if (heap)
-		wsheap_pool_free(heap->pool, heap);
+		wsheap_pool_free(wsheap_pool_of(heap), heap);
 }
 
 #ifdef DEFINE_FREE	/* <linux/spinlock.h> includes <linux/cleanup.h>, if any */
@@ -835,6 +854,70 @@ static __always_inline void *wsheap_alloc_aligned(struct wsheap *heap,
 					   max_t(size_t, align, WSHEAP_MIN_ALIGN),
 					   gfp, NULL);
 	return __wsheap_alloc(heap, size, align, gfp, NULL);
+}
+
+/**
+ * wsheap_mark - take a savepoint of a message heap
+ * @heap: the heap.
+ *
+ * Savepoints nest. One is void after a reset, or after a rollback to an older one.
+ * In a serialized heap, others may not take blocks between the savepoint and the
+ * rollback, because these would be released, too. Windows has no equivalent.
+ *
+ * Context: as wsheap_reset().
+ * Return: the savepoint, for wsheap_rollback().
+ */
+static __always_inline struct wsheap_mark wsheap_mark(struct wsheap *heap)
+{
+	struct wsheap_mark mark;
+
+	/* With this bit the message is in its first chunk, and has no action. */
+	if (likely(data_race(heap->state) & WSHEAP_STATE_REWIND)) {
+		mark.cur = NULL;
+		mark.left = heap->left;
+		mark.slack = heap->slack;
+		mark.cursor = heap->cursor;
+	} else {
+		__wsheap_mark(heap, &mark);
+	}
+	return mark;
+}
+
+/**
+ * wsheap_extend - make a block of a message heap larger or smaller
+ * @heap: the heap.
+ * @p: the block, or NULL for a new one.
+ * @old: its bytes.
+ * @size: the bytes that it is to have.
+ * @gfp: see wsheap_alloc_err(). __GFP_ZERO clears what the block grows by.
+ *
+ * The newest block grows and shrinks in place, and the quota is charged for the
+ * difference. If there is no room behind it, or blocks follow it, a new block gets
+ * its bytes. In the second case the old one is charged until the reset, too. A block
+ * that becomes smaller stays where it is; unless it is the newest one, this gives
+ * nothing back. For what is built piece by piece. As krealloc(). Windows has no
+ * equivalent.
+ *
+ * Context: as wsheap_alloc_err(); may sleep if @gfp allows blocking.
+ * Return: the block, or NULL if @p stays as it was.
+ */
+static __always_inline void *wsheap_extend(struct wsheap *heap, void *p,
+					   size_t old, size_t size, gfp_t gfp)
+{
+	size_t before = ALIGN(old, WSHEAP_MIN_ALIGN);
+	size_t more = ALIGN(size, WSHEAP_MIN_ALIGN) - before;
+	char *cursor = heap->cursor;
+
+	wsheap_might_alloc(gfp);
+	/* What becomes smaller, or so large that it wraps, is more than any room. */
+	if (unlikely((char *)p + before != cursor || !old ||
+		     more > (size_t)(heap->limit - cursor) ||
+		     gfp & (WSHEAP_GFP_REFUSED | __GFP_ZERO)))
+		return __wsheap_extend(heap, p, old, size, gfp);
+	heap->cursor = cursor + more;
+	/* As in wsheap_bump(). */
+	data_race(heap->left -= size - old);
+	return p;
 }
 
 /*

@@ -1245,6 +1245,125 @@ out:
 	wsheap_destroy(heap);
 }
 
+/*
+ * What a message's life has beside blocks and resets. The heap stays in its first
+ * chunk.
+ */
+
+#define LIFE_ACTIONS	32
+
+static noinline void no_action(void *data)
+{
+}
+
+/* A savepoint and the rollback to it, with a block between them. */
+static bool life_rollback(struct wsheap *heap, u64 *sum)
+{
+	struct wsheap_mark mark;
+	void *p;
+
+	begin_action(sum);
+	mark = wsheap_mark(heap);
+	end_action(sum);
+	p = wsheap_alloc(heap, 64, GFP_KERNEL);
+	begin_action(sum);
+	wsheap_rollback(heap, &mark);
+	end_action(sum);
+	return p;
+}
+
+/* The newest block grows, and becomes smaller again in the reset. */
+static bool life_extend(struct wsheap *heap, u64 *sum)
+{
+	void *p = wsheap_alloc(heap, 64, GFP_KERNEL), *longer;
+
+	begin_action(sum);
+	longer = wsheap_extend(heap, p, 64, 128, GFP_KERNEL);
+	end_action(sum);
+	wsheap_reset(heap);
+	return p && longer == p;
+}
+
+/* Two at a time, so that the loop does not count for much. */
+static void add_actions(struct wsheap *heap, struct wsheap_action *actions,
+			unsigned int nr)
+{
+	for (; nr > 1; nr -= 2, actions += 2) {
+		wsheap_add_action(heap, &actions[0], no_action, NULL);
+		wsheap_add_action(heap, &actions[1], no_action, NULL);
+	}
+	if (nr)
+		wsheap_add_action(heap, actions, no_action, NULL);
+}
+
+/* So many actions are added, with the loop. */
+static bool life_add_actions(struct wsheap *heap, u64 *sum)
+{
+	struct wsheap_action actions[LIFE_ACTIONS];
+
+	begin_action(sum);
+	add_actions(heap, actions, LIFE_ACTIONS);
+	end_action(sum);
+	wsheap_reset(heap);
+	return true;
+}
+
+/* They run; what a reset with one action takes is taken off. */
+static bool life_run_actions(struct wsheap *heap, u64 *sum)
+{
+	struct wsheap_action actions[LIFE_ACTIONS + 1];
+	u64 one = 0;
+
+	add_actions(heap, actions, 1);
+	begin_action(&one);
+	wsheap_reset(heap);
+	end_action(&one);
+	add_actions(heap, actions, LIFE_ACTIONS + 1);
+	begin_action(sum);
+	wsheap_reset(heap);
+	end_action(sum);
+	*sum -= one;
+	return true;
+}
+
+/* An embedded heap that no message needed. */
+static bool life_init_exit(struct wsheap *heap, u64 *sum)
+{
+	struct wsheap embedded;
+	int ret;
+
+	begin_action(sum);
+	ret = wsheap_init(&embedded, SZ_64K, SZ_4K, NULL);
+	if (!ret)
+		wsheap_exit(&embedded);
+	end_action(sum);
+	return !ret;
+}
+
+static void measure_life(const char *row, unsigned int nr,
+			 bool (*life)(struct wsheap *heap, u64 *sum))
+{
+	struct wsheap *heap = heap_start(0);
+	u64 pass[PASSES];
+	unsigned int i, a;
+
+	if (!heap)
+		return;
+	for (a = 0; a < WARMUP; a++) {
+		heap_work(heap, NULL, 256);
+		wsheap_reset(heap);
+	}
+	for (i = 0; i < PASSES; i++) {
+		pass[i] = clock_cost;
+		for (a = 0; a < ACTIONS; a++)
+			if (!life(heap, &pass[i]))
+				goto out;
+	}
+	report("heap", row, ACTIONS * nr, pass, PASSES);
+out:
+	wsheap_destroy(heap);
+}
+
 /* The n-th message of a fresh heap. */
 static void measure_nth(const char *row, unsigned int n)
 {
@@ -1438,6 +1557,11 @@ static void run_heap(void)
 	measure_reset("reset,one-chunk", 1, 64);
 	/* Beyond what is coalesced. */
 	measure_reset("reset,many-chunks", 32, SZ_256K);
+	measure_life("mark,rollback", 1, life_rollback);
+	measure_life("action,add", LIFE_ACTIONS, life_add_actions);
+	measure_life("action,run", LIFE_ACTIONS, life_run_actions);
+	measure_life("extend", 1, life_extend);
+	measure_life("init,exit", 1, life_init_exit);
 	measure_nth("message,first", 1);
 	measure_nth("message,hundredth", 100);
 	measure_pool("pool,message", 1);

@@ -447,6 +447,10 @@ class Report:
                   divide(get(zero, work, "wsheap,serialized", "net"),
                          get(zero, work, "bump,locked", "net")), 1.20)
         judge("pool,message", get(zero, "heap", "pool,message"), 150)
+        for row, most in (("mark,rollback", 60), ("action,add", 20),
+                          ("action,run", 15), ("extend", 25),
+                          ("init,exit", 150)):
+            judge(row, get(zero, "heap", row), most)
         judge("a block among 10000000 / a block among 100",
               divide(get(zero, "heap", "blocks-10000000"),
                      get(zero, "heap", "blocks-100")), 1.10)
