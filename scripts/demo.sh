@@ -37,10 +37,19 @@ insmod /modules/e1000.ko || echo 'guest: no network'
 ip addr add 127.0.0.1/8 dev lo; ip link set lo up
 ip addr add 10.0.2.15/24 dev eth0; ip link set eth0 up
 ip route add default via 10.0.2.2
-insmod /modules/wsheap.ko && insmod /modules/httpd.ko verbose=1 &&
-	echo 'guest: ready'
+insmod /modules/wsheap.ko
+insmod /modules/httpd.ko address=10.0.2.300 || echo 'guest: a bad address is refused'
+insmod /modules/httpd.ko address=127.0.0.1 &&
+	netstat -l -t -n | grep -q '127\.0\.0\.1:8080 ' &&
+	echo 'guest: bound to one address'
+rmmod httpd
+insmod /modules/httpd.ko verbose=1 max_connections=16 && echo 'guest: ready'
 while read -r line; do
 	case $line in
+	small)
+		echo 4096 8192 8192 > /proc/sys/net/ipv4/tcp_wmem
+		echo 'guest: send buffers are small'
+		;;
 	unload)
 		rmmod httpd && echo 'guest: httpd is unloaded'
 		rmmod wsheap && echo 'guest: wsheap is unloaded'
@@ -83,6 +92,8 @@ guest_command "$work/initrd" -nic \
 "${guest_command[@]}" <&3 > "$log" 2>&1 &
 guest=$!
 wait_for 'guest: ready'
+wait_for 'guest: a bad address is refused'
+wait_for 'guest: bound to one address'
 say "loaded with insmod, serving on $address"
 
 if [ -n "${KEEP:-}" ]; then
@@ -186,6 +197,73 @@ check 'the connection survived' 0 "$(cat "$work/connects")"
 # Malformed.
 get -o /dev/null -X 'NOT A METHOD' "http://$address/"
 row 'a request line with five words' 400
+
+# raw BYTES: sends them as printf has them, and prints what comes until the end.
+raw() {
+	exec 4<>"/dev/tcp/127.0.0.1/$port"
+	printf "$1" >&4
+	timeout 60 cat <&4 || true
+	exec 4>&-
+}
+raw 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\xa0\r\n\r\nabc' > "$work/reply"
+row 'a length with a byte that is no digit' 400
+raw 'GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n' > "$work/reply"
+row 'two hosts' 400
+raw 'GET / HTTP/1.1\r\n\r\n' > "$work/reply"
+row 'no host' 400
+raw 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nG' > "$work/reply"
+row 'a length and chunks' 400
+check 'nothing is taken for a second request' 1 "$(grep -c '^HTTP/' "$work/reply")"
+raw 'CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n' > "$work/reply"
+row 'CONNECT' 405
+check 'what is allowed is said' 1 "$(grep -c '^Allow: GET, ' "$work/reply")"
+get -o /dev/null -X BREW "http://$address/"
+row 'an unknown method' 501
+
+# Bytes beyond ASCII in a field are kept. JSON shows them as Latin-1.
+get -H "$(printf 'X-Quote: voil\303\240')" "http://$address/" > "$work/reply"
+row 'GET with a field in UTF-8' 200
+check 'header' "$(printf 'voil\303\203\302\240')" "$(jq -r '.headers[] | select(.name == "X-Quote").value' "$work/reply")"
+
+# Content in chunks, and content that waits to be asked for.
+get -D "$work/heads" -H 'Transfer-Encoding: chunked' -H 'Expect: 100-continue' \
+	--data-binary @"$work/document" "http://$address/document" > "$work/reply"
+row "POST of lscpu --json in chunks" 200
+check 'body length' "$size" "$(jq .body_length "$work/reply")"
+check 'the client was told to go on' 1 "$(grep -c '^HTTP/1.1 100 ' "$work/heads")"
+date=$(sed -n 's/^Date: \(.*\)\r$/\1/p' "$work/heads")
+check 'the date is now' yes \
+	"$([ $(($(date +%s) - $(date -d "$date" +%s))) -le 60 ] && echo yes || echo "$date")"
+check 'the date has its form' "$(LC_ALL=C date -u -d "$date" '+%a, %d %b %Y %H:%M:%S GMT')" "$date"
+
+# A client beyond the limit is told so, although it sends more than is read.
+for i in $(seq 20 35); do
+	eval "exec $i<>/dev/tcp/127.0.0.1/$port"
+done
+head -c 60000 "$work/large" > "$work/unread"
+check 'one connection too many' 503 \
+	"$(get -o /dev/null -w '%{http_code}' --data-binary @"$work/unread" "http://$address/")"
+for i in $(seq 20 35); do
+	eval "exec $i>&-"
+done
+
+# Requests in a row that wait to be told to go on, with send buffers that are
+# full of the replies before.
+echo small >&3
+wait_for 'guest: send buffers are small'
+for i in $(seq 20); do
+	printf 'POST /%s HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nConnection: %s\r\nX-Large: %s\r\nContent-Length: 1\r\n\r\nx' \
+		"$i" "$([ "$i" = 20 ] && echo close || echo keep-alive)" "$(head -c 3000 "$work/large")"
+done > "$work/requests"
+exec 4<>"/dev/tcp/127.0.0.1/$port"
+cat "$work/requests" >&4 &
+sleep 1
+timeout 60 cat <&4 > "$work/reply" || true
+exec 4>&-
+wait $! || true
+check 'each of 20 requests was told to go on' 20 "$(grep -a -c '^HTTP/1.1 100 ' "$work/reply")"
+check 'each of 20 requests has its reply' 20 "$(grep -a -c 'HTTP/1.1 200 ' "$work/reply")"
+messages=$((messages + 20))
 
 # A client that sends half a request, and is gone.
 (exec 4<>"/dev/tcp/127.0.0.1/$port" && printf 'GET / HTTP/1.1\r\nHost:' >&4)

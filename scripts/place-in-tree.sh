@@ -27,6 +27,7 @@ fi
 
 # Only what changed, so that make builds only what changed.
 (cd "$here" && ls Kbuild Kconfig ./*.[ch] tests/kunit.h tests/*_kunit.c \
+	samples/httpd/http.[ch] samples/httpd/http_kunit.c \
 	bench/Kbuild bench/*.c bench/traces/*.trace) | grep -v '\.mod\.c$' |
 while read -r file; do
 	mkdir -p "$tree/lib/wsheap/$(dirname "$file")"
