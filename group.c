@@ -7,7 +7,8 @@
  * A group and all its parents are charged before the system is asked for a chunk,
  * and credited when the memory has gone back. So the sum of what the heaps hold never
  * exceeds a budget. The counters are atomic and take no lock. A charge goes up the
- * chain. If a group refuses, those below it are credited again.
+ * chain. If a group refuses, those below it are credited again. Another charge that
+ * comes in between may be refused for that, though it would fit a moment later.
  *
  * Before a group refuses, idle heaps of the pools below it are released. The topmost
  * group has a list of all pools of its tree for that. A pool is on the list as a
@@ -101,16 +102,19 @@ bool wsheap_group_charge(struct wsheap_group *group, size_t size, gfp_t gfp,
 			 struct wsheap_error *failure)
 {
 	struct wsheap_group *refused = group_charge(group, size);
-	bool flushed = false;
 
 	while (refused && failure) {
-		if (!group_reclaim(refused)) {
-			/* What was released may still wait for the worker. */
-			if (flushed || !gfpflags_allow_blocking(gfp))
-				break;
+		/* What was released may still wait for the worker. */
+		if (gfpflags_allow_blocking(gfp)) {
 			wsheap_chunk_flush();
-			flushed = true;
+			refused = group_charge(group, size);
 		}
+		if (!refused || !group_reclaim(refused))
+			break;
+		refused = group_charge(group, size);
+	}
+	if (refused && failure && gfpflags_allow_blocking(gfp)) {
+		wsheap_chunk_flush();
 		refused = group_charge(group, size);
 	}
 	if (refused && failure) {
@@ -129,7 +133,7 @@ void wsheap_group_add_reclaim(struct wsheap_reclaim *reclaim)
 	INIT_LIST_HEAD(&reclaim->node);
 	if (!reclaim->group)
 		return;
-	atomic_inc(&reclaim->group->users);
+	wsheap_group_get(reclaim->group);
 	top = group_top(reclaim->group);
 	spin_lock_irqsave(&top->lock, irq);
 	list_add_tail(&reclaim->node, &top->reclaims);
@@ -147,7 +151,8 @@ void wsheap_group_del_reclaim(struct wsheap_reclaim *reclaim)
 	spin_lock_irqsave(&top->lock, irq);
 	list_del(&reclaim->node);
 	spin_unlock_irqrestore(&top->lock, irq);
-	atomic_dec(&reclaim->group->users);
+	wsheap_group_put(reclaim->group);
+	reclaim->group = NULL;
 }
 
 /**
@@ -202,14 +207,14 @@ void wsheap_group_destroy(struct wsheap_group *group)
 	if (IS_ERR_OR_NULL(group))
 		return;
 	might_sleep();
-	/* Memory of heaps that are gone may still be charged. */
-	wsheap_chunk_flush();
-	users = atomic_read(&group->users);
+	users = atomic_read_acquire(&group->users);
 	if (users) {
 		pr_err("group %s destroyed while %d heaps, pools or groups belong to it: left alone; called from %pS\n",
 		       group->name, users, (void *)_RET_IP_);
 		return;
 	}
+	/* Memory of heaps that are gone may still be charged. */
+	wsheap_chunk_flush();
 	wsheap_group_put(group->parent);
 	kfree_const(group->name);
 	kfree(group);

@@ -136,7 +136,7 @@ static inline size_t wsheap_chunk_actual(const struct wsheap_chunk *chunk)
 	size_t actual = chunk->size;
 
 	if (wsheap_chunk_is_separate(chunk))
-		actual += kmalloc_size_roundup(sizeof(*chunk));
+		actual += ksize(chunk);
 	return actual;
 }
 
@@ -223,8 +223,9 @@ static inline void wsheap_group_get(struct wsheap_group *group)
 
 static inline void wsheap_group_put(struct wsheap_group *group)
 {
+	/* Pairs with the acquire in wsheap_group_destroy(). */
 	if (group)
-		atomic_dec(&group->users);
+		atomic_dec_return_release(&group->users);
 }
 
 bool wsheap_group_charge(struct wsheap_group *group, size_t size, gfp_t gfp,
@@ -278,7 +279,7 @@ void *wsheap_alloc_long(struct wsheap *heap, size_t size, size_t align,
 void *wsheap_alloc_instead(struct wsheap *heap, size_t size, size_t align,
 			   gfp_t gfp, struct wsheap_error *err,
 			   unsigned long caller, size_t credit);
-int wsheap_make_room(struct wsheap *heap, size_t bytes, gfp_t gfp);
+int wsheap_make_room(struct wsheap *heap, size_t bytes, size_t more, gfp_t gfp);
 
 /* list.c */
 void wsheap_list_add(struct wsheap *heap);

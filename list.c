@@ -136,7 +136,11 @@ void wsheap_list_report_module(const struct module *module, const char *name)
 			pr_err("module %s leaves heap %s behind: %zu bytes asked for, %zu held, left alone\n",
 			       name, heap->name, wsheap_requested_size(heap),
 			       wsheap_actual_size(heap));
-		if (heap->flags & WSHEAP_EMBEDDED && !list_is_visited(heap)) {
+		if (heap->flags & WSHEAP_EMBEDDED) {
+			wait_event_lock_irq(visit_moved, !list_is_visited(heap),
+					    all_heaps_lock);
+			/* What is next may have changed meanwhile. */
+			next = list_next_entry(heap, all);
 			list_del(&heap->all);
 		} else if (!(heap->flags & WSHEAP_NAMED)) {
 			heap->name = kstrdup(heap->name, GFP_ATOMIC) ?: "";

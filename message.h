@@ -10,6 +10,12 @@
 
 #include "internal.h"
 
+/*
+ * A repeated message finds its chunk at the front of @free_chunks. Any other
+ * message must not search thousands of them.
+ */
+#define FREE_TRIED	16
+
 /* The most that @start can be, for a chunk that is not yet there. */
 static inline size_t chunk_start_max(const struct wsheap *heap)
 {
@@ -30,6 +36,8 @@ static inline size_t chunk_room(const struct wsheap_chunk *chunk)
 static __always_inline void chunk_mark_dirty(struct wsheap_chunk *chunk, u32 from,
 					     u32 end)
 {
+	/* The newest block may have become smaller since @from was taken. */
+	end = max(end, from);
 	if (chunk->zeroed - end >= chunk->zeroed2_end - chunk->zeroed2) {
 		chunk->zeroed2 = end;
 		chunk->zeroed2_end = chunk->zeroed;
@@ -101,6 +109,7 @@ static __always_inline void wsheap_leave(struct wsheap *heap, unsigned long irq)
 struct request {
 	size_t size;		/* a multiple of the heap's block alignment */
 	size_t align;		/* at least that alignment */
+	bool room;		/* not for one block, but for many */
 	bool zero;		/* the bytes are left to be zeroed */
 	void *p;
 	const struct wsheap_chunk *grown; /* obtained for it */
@@ -118,6 +127,14 @@ static inline size_t wsheap_message_size(const struct wsheap *heap)
 	for (chunk = heap->used; chunk; chunk = chunk->next)
 		size += chunk->used - chunk->start;
 	return size;
+}
+
+/* One chunk for the next message of this kind has to provide as much. */
+static inline void wsheap_note_size(struct wsheap *heap, size_t more)
+{
+	size_t size = size_add(wsheap_message_size(heap), more);
+
+	heap->high = max_t(size_t, heap->high, min_t(size_t, U32_MAX, size));
 }
 
 #endif /* _WSHEAP_MESSAGE_H */

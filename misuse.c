@@ -44,18 +44,22 @@ static void report_kind(const struct wsheap *heap, const char *function,
 void wsheap_report_kind(const struct wsheap *heap, const char *function,
 			unsigned long caller)
 {
-	DO_ONCE_LITE(report_kind, heap, function, caller);
+	if (heap->path >= WSHEAP_PATH_PRIVATE)
+		DO_ONCE_LITE(report_kind, heap, function, caller);
+	else
+		DO_ONCE_LITE(report_kind, heap, function, caller);
 }
 
 static void report_end(const struct wsheap *heap, const char *function,
 		       unsigned long caller)
 {
-	const char *kind = heap->flags & WSHEAP_POOLED ? "a pool, use wsheap_pool_free()" :
+	const char *kind = heap->flags & WSHEAP_POOLED ?
+			   "belongs to a pool, use wsheap_pool_free()" :
 			   heap->flags & WSHEAP_EMBEDDED ?
-			   "another structure, use wsheap_exit()" :
-			   "nothing else, use wsheap_destroy()";
+			   "lies in another structure, use wsheap_exit()" :
+			   "is an object of its own, use wsheap_destroy()";
 
-	pr_err("%s() called on heap %s, which is a part of %s: left alone; called from %pS\n",
+	pr_err("%s() called on heap %s, which %s: left alone; called from %pS\n",
 	       function, heap->name, kind, (void *)caller);
 }
 

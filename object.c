@@ -366,13 +366,13 @@ int wsheap_get_property(const struct wsheap *heap, enum wsheap_property_id id,
 
 	switch (id) {
 	case WSHEAP_PROPERTY_MAX_SIZE:
-		property = heap->max_size;
+		property = wsheap_max_size(heap);
 		break;
 	case WSHEAP_PROPERTY_TRIM_SIZE:
 		property = heap->trim_size;
 		break;
 	case WSHEAP_PROPERTY_REQUESTED_SIZE:
-		property = heap->max_size - READ_ONCE(heap->left);
+		property = wsheap_requested_size(heap);
 		break;
 	case WSHEAP_PROPERTY_ACTUAL_SIZE:
 		property = READ_ONCE(heap->actual);

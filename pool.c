@@ -387,27 +387,37 @@ struct wsheap *wsheap_pool_alloc(struct wsheap_pool *pool, gfp_t gfp)
 }
 EXPORT_SYMBOL_NS_GPL(wsheap_pool_alloc, WSHEAP_NS);
 
-static void report_free(const struct wsheap_pool *pool, const struct wsheap *heap,
-			unsigned long caller)
+static void report_stranger(const struct wsheap_pool *pool,
+			    const struct wsheap *heap, unsigned long caller)
 {
-	if (!(heap->flags & WSHEAP_POOLED))
-		pr_err("heap %s given to pool %s, but is from no pool: left alone; called from %pS\n",
-		       heap->name, pool->args.name, (void *)caller);
-	else if (heap->pool)
-		pr_err("heap %s given to pool %s, but is from pool %s: left alone; called from %pS\n",
-		       heap->name, pool->args.name, wsheap_pool_of(heap)->args.name,
-		       (void *)caller);
-	else
-		pr_err("heap %s given to pool %s a second time: left alone; called from %pS\n",
-		       heap->name, pool->args.name, (void *)caller);
+	const struct wsheap_pool *from = wsheap_pool_of(heap);
+
+	pr_err("heap %s given to pool %s, but is from %s%s: left alone; called from %pS\n",
+	       heap->name, pool->args.name, from ? "pool " : "no pool",
+	       from ? from->args.name : "", (void *)caller);
+}
+
+static void report_again(const struct wsheap *heap, unsigned long caller)
+{
+	pr_err("heap %s given to its pool a second time: left alone; called from %pS\n",
+	       heap->name, (void *)caller);
+}
+
+static void pool_report_again(const struct wsheap *heap, unsigned long caller)
+{
+	DO_ONCE_LITE(report_again, heap, caller);
 }
 
 /* Whether a heap is from the pool, which it gets its quota from again. */
 static noinline bool pool_may_free(const struct wsheap_pool *pool,
 				   struct wsheap *heap, unsigned long caller)
 {
-	if (!heap->pool || wsheap_pool_of(heap) != pool) {
-		DO_ONCE_LITE(report_free, pool, heap, caller);
+	if (!heap->pool && heap->flags & WSHEAP_POOLED) {
+		pool_report_again(heap, caller);
+		return false;
+	}
+	if (wsheap_pool_of(heap) != pool) {
+		DO_ONCE_LITE(report_stranger, pool, heap, caller);
 		return false;
 	}
 	wsheap_reset(heap);
@@ -422,10 +432,11 @@ static noinline bool pool_may_free(const struct wsheap_pool *pool,
  *
  * Resets the heap, and gives it the pool's quota. It stays idle, unless the pool has
  * enough idle heaps. A heap that is not from this pool, or was returned already, is
- * reported and left alone. As mempool_free(). Windows has no equivalent.
+ * reported and left alone; two callers at once are not told apart. Runs the heap's
+ * actions. As mempool_free(). Windows has no equivalent.
  *
  * Context: any but NMI; on PREEMPT_RT not in hardirq and not under a raw
- * spinlock. Never sleeps.
+ * spinlock. Never sleeps, but for what actions do.
  */
 void wsheap_pool_free(struct wsheap_pool *pool, struct wsheap *heap)
 {
@@ -445,6 +456,26 @@ void wsheap_pool_free(struct wsheap_pool *pool, struct wsheap *heap)
 		pool_spill(pool, cpu, heap);
 }
 EXPORT_SYMBOL_NS_GPL(wsheap_pool_free, WSHEAP_NS);
+
+/**
+ * wsheap_pool_put - return a heap to the pool that it is from
+ * @heap: the heap; NULL is ignored.
+ *
+ * For __free(wsheap_pool_put). Otherwise as wsheap_pool_free(). Windows has no
+ * equivalent.
+ *
+ * Context: as wsheap_pool_free().
+ */
+void wsheap_pool_put(struct wsheap *heap)
+{
+	if (!heap)
+		return;
+	if (heap->pool)
+		wsheap_pool_free(wsheap_pool_of(heap), heap);
+	else
+		pool_report_again(heap, _RET_IP_);
+}
+EXPORT_SYMBOL_NS_GPL(wsheap_pool_put, WSHEAP_NS);
 
 /*
  * The shrinker. Both functions run in process context, where the system reclaims
@@ -532,8 +563,11 @@ static unsigned int pool_release_idle(struct wsheap_pool *pool)
 static bool pool_reclaim(struct wsheap_reclaim *reclaim)
 {
 	struct wsheap_pool *pool = container_of(reclaim, struct wsheap_pool, reclaim);
+	struct wsheap *heap = pool_take_unreserved(pool), *heaps = NULL;
 
-	return pool_release_all(pool, pool_take_unreserved(pool), false);
+	if (heap)
+		list_push(&heaps, heap);
+	return pool_release_all(pool, heaps, false);
 }
 
 /* wsheap_pool_create(), for the module that it is called from. */
@@ -572,12 +606,12 @@ struct wsheap_pool *__wsheap_pool_create(size_t max_size, size_t trim_size,
 	pool->args.name = wsheap_copy_name(args, creator);
 	pool->named = args->name;
 	pool->owner = creator->module;
-	pool->reclaim.group = args->group;
-	pool->reclaim.release = pool_reclaim;
-	wsheap_group_add_reclaim(&pool->reclaim);
 	pool->cpu = alloc_percpu(struct wsheap_pool_cpu);
 	if (!pool->args.name || !pool->cpu)
 		goto fail;
+	pool->reclaim.group = args->group;
+	pool->reclaim.release = pool_reclaim;
+	wsheap_group_add_reclaim(&pool->reclaim);
 	while (pool->reserved < reserve) {
 		heap = pool_new_heap(pool, GFP_KERNEL | __GFP_RETRY_MAYFAIL |
 					   __GFP_NOWARN);
@@ -639,7 +673,7 @@ void wsheap_pool_destroy(struct wsheap_pool *pool)
 	if (IS_ERR_OR_NULL(pool))
 		return;
 	mutex_lock(&all_pools_lock);
-	list_del(&pool->all);
+	list_del_init(&pool->all);
 	mutex_unlock(&all_pools_lock);
 	/* From here on, no group takes idle heaps. */
 	wsheap_group_del_reclaim(&pool->reclaim);

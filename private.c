@@ -55,7 +55,7 @@ static void region_add(struct wsheap_private *private,
 {
 	rb_add(&region->node, &private->regions, region_less);
 	private_set_actual(private,
-			   private->heap.actual + region_actual(region));
+			   private->heap.actual + wsheap_chunk_actual(&region->chunk));
 }
 
 /* @drop is for wsheap_chunk_release_all(). */
@@ -64,7 +64,7 @@ static void region_del(struct wsheap_private *private,
 {
 	rb_erase(&region->node, &private->regions);
 	private_set_actual(private,
-			   private->heap.actual - region_actual(region));
+			   private->heap.actual - wsheap_chunk_actual(&region->chunk));
 	region->chunk.next = *drop;
 	*drop = &region->chunk;
 }
@@ -682,6 +682,8 @@ static void *private_realloc(struct wsheap *heap, void *p, size_t size,
 	if (ret < 0) {
 		irq = private_enter(private);
 		failure = private_failure(private, req, ret);
+		wsheap_note(heap);
+		WRITE_ONCE(heap->status, -ret);
 		private_leave(private, irq);
 		return private_fail(private, &failure, NULL);
 	}
@@ -947,13 +949,13 @@ static void private_begin(struct wsheap_private *private)
 	wsheap_tile_begin(private);
 	WRITE_ONCE(private->heap.left, private->heap.max_size);
 	/* The initial region counts also while a reset wipes it. */
-	private_set_actual(private, region_actual(private->initial));
+	private_set_actual(private, wsheap_chunk_actual(&private->initial->chunk));
 }
 
 static void private_add_initial(struct wsheap_private *private)
 {
 	private_set_actual(private, private->heap.actual -
-				    region_actual(private->initial));
+				    wsheap_chunk_actual(&private->initial->chunk));
 	region_add(private, private->initial);
 	region_share(private, private->initial);
 }

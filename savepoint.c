@@ -103,7 +103,9 @@ static __always_inline void actions_run(struct wsheap *heap,
 					const struct wsheap_action *until)
 {
 	struct wsheap_action *action;
+	void (*fn)(void *data);
 	unsigned long irq;
+	void *data;
 
 	if (likely(heap->path == WSHEAP_PATH_SHORT)) {
 		while ((action = action_pop(heap, until)))
@@ -113,10 +115,12 @@ static __always_inline void actions_run(struct wsheap *heap,
 	do {
 		irq = heap_lock(heap);
 		action = action_pop(heap, until);
+		fn = action ? action->fn : NULL;
+		data = action ? action->data : NULL;
 		heap_unlock(heap, irq);
-		if (action)
-			action->fn(action->data);
-	} while (action);
+		if (fn)
+			fn(data);
+	} while (fn);
 }
 
 /* What a reset does of which most messages have nothing. */
@@ -147,7 +151,7 @@ void __wsheap_mark(struct wsheap *heap, struct wsheap_mark *mark)
 	mark->cur = heap->cur;
 	mark->alt = heap->alt;
 	mark->actions = heap->actions;
-	mark->left = heap->left;
+	mark->requested = wsheap_requested_size(heap);
 	mark->cursor = heap->cur->mem + heap->cur->used;
 	mark->alt_used = heap->alt->used;
 	mark->slack = heap->slack;
@@ -192,7 +196,9 @@ static void rollback_wipe(struct wsheap *heap, const struct wsheap_mark *mark)
 		if (chunk == mark->used)
 			newer = false;
 		from = newer ? chunk->start : mark_used(mark, chunk);
-		wsheap_memory_wipe(chunk->mem + from, chunk->used - from);
+		/* The newest block may have become smaller since. */
+		if (chunk->used > from)
+			wsheap_memory_wipe(chunk->mem + from, chunk->used - from);
 	}
 }
 
@@ -219,8 +225,8 @@ static noinline void rollback_long(struct wsheap *heap,
 {
 	struct wsheap_chunk *chunk, *added = NULL, **end;
 	struct wsheap_mark complete = *begin, *mark = &complete;
+	unsigned int n = FREE_TRIED / 2;
 	unsigned long irq;
-	size_t size;
 
 	mark_complete(heap, mark);
 	if (heap->actions != mark->actions)
@@ -231,7 +237,7 @@ static noinline void rollback_long(struct wsheap *heap,
 		rollback_wipe(heap, mark);
 		irq = wsheap_enter(heap);
 	}
-	size = wsheap_message_size(heap);
+	wsheap_note_size(heap, 0);
 	heap->state &= ~WSHEAP_STATE_REWIND;
 	while ((chunk = heap->used) != mark->used) {
 		heap->used = chunk->next;
@@ -243,18 +249,20 @@ static noinline void rollback_long(struct wsheap *heap,
 			rollback_chunk(heap, chunk);
 		}
 	}
-	for (end = &heap->free_chunks; *end; end = &(*end)->next)
+	/* Behind those that the next blocks try first, but not beyond all tries. */
+	for (end = &heap->free_chunks; *end && n--; end = &(*end)->next)
 		;
-	*end = added;
+	for (; (chunk = added); end = &chunk->next) {
+		added = chunk->next;
+		chunk->next = *end;
+		*end = chunk;
+	}
 	heap->cur = mark->cur;
 	heap->alt = mark->alt;
 	rollback_used(heap->cur, mark_used(mark, heap->cur));
 	rollback_used(heap->alt, mark->alt_used);
-	WRITE_ONCE(heap->left, mark->left);
+	WRITE_ONCE(heap->left, heap->max_size - mark->requested);
 	heap->slack = mark->slack;
-	/* One chunk for the next message of this kind has to provide as much. */
-	size -= min(size, wsheap_message_size(heap));
-	heap->slack = min_t(size_t, INT_MAX, heap->slack + size);
 	wsheap_leave(heap, irq);
 }
 
@@ -285,7 +293,7 @@ void wsheap_rollback(struct wsheap *heap, const struct wsheap_mark *mark)
 	used = mark->cursor - (char *)cur->mem;
 	if (want_init_on_alloc(0))
 		chunk_mark_dirty(cur, used, heap->cursor - (char *)cur->mem);
-	WRITE_ONCE(heap->left, mark->left);
+	WRITE_ONCE(heap->left, heap->max_size - mark->requested);
 	heap->slack = mark->slack;
 	wsheap_set_cursor(heap, cur, used);
 }
@@ -295,13 +303,24 @@ EXPORT_SYMBOL_NS_GPL(wsheap_rollback, WSHEAP_NS);
  * The chunk that a block is the newest one of, or NULL. Only these two may give out
  * what follows it.
  */
-static struct wsheap_chunk *extend_chunk(const struct wsheap *heap, const char *end)
+static struct wsheap_chunk *extend_chunk(const struct wsheap *heap, const char *p,
+					 size_t length)
 {
-	if (end == heap->cur->mem + heap->cur->used)
+	if (p + length == heap->cur->mem + heap->cur->used)
 		return heap->cur;
-	if (end == heap->alt->mem + heap->alt->used)
+	if (p + length == heap->alt->mem + heap->alt->used)
 		return heap->alt;
 	return NULL;
+}
+
+/*
+ * Takes memory at the end of a chunk back. A chunk with a separate header stays in
+ * use to a part, so that no block of another chunk ends where its next one begins.
+ */
+static void chunk_retreat(struct wsheap_chunk *chunk, u32 bytes)
+{
+	if (chunk->start || chunk->used > bytes)
+		chunk_take_back(chunk, chunk->used - bytes);
 }
 
 /**
@@ -336,13 +355,12 @@ void *__wsheap_extend(struct wsheap *heap, void *p, size_t old, size_t size,
 		return wsheap_alloc_long(heap, size, WSHEAP_MIN_ALIGN, gfp, NULL,
 					 _RET_IP_);
 
-	/* What a block gives up is as clear as memory that was not used yet. */
-	if (size < old && (want_init_on_alloc(0) || want_init_on_free()))
+	if (size < old && want_init_on_free())
 		memset(p + size, 0, old - size);
 	irq = wsheap_enter(heap);
-	chunk = extend_chunk(heap, p + before);
-	if (chunk && after <= before) {
-		chunk->used -= before - after;
+	chunk = extend_chunk(heap, p, before);
+	if (chunk && size <= old) {
+		chunk_retreat(chunk, before - after);
 		in_place = true;
 	} else if (chunk && size - old <= heap->left) {
 		/* The block that follows is a part of this one. */
@@ -359,8 +377,9 @@ void *__wsheap_extend(struct wsheap *heap, void *p, size_t old, size_t size,
 			memset(p + before, 0, req.size);
 	} else if (size > old) {
 		/* What has grown beyond a chunk may grow further. */
-		if (size - credit <= heap->max_size - wsheap_requested_size(heap))
-			wsheap_make_room(heap, 2 * after, wsheap_gfp_optional(gfp));
+		if (after >= PAGE_SIZE && after <= wsheap_largest_block(heap->flags) / 2 &&
+		    size - credit <= wsheap_max_size(heap) - wsheap_requested_size(heap))
+			wsheap_make_room(heap, after, after, gfp);
 		new = wsheap_alloc_instead(heap, size, WSHEAP_MIN_ALIGN,
 					   gfp & ~__GFP_ZERO, NULL, _RET_IP_,
 					   credit);
@@ -378,7 +397,7 @@ EXPORT_SYMBOL_NS_GPL(__wsheap_extend, WSHEAP_NS);
 void wsheap_undo_alloc(struct wsheap *heap, void *p, size_t size)
 {
 	size_t length = ALIGN(size, wsheap_block_align(heap));
-	struct wsheap_chunk *chunk;
+	struct wsheap_chunk **link, *chunk;
 	unsigned long irq;
 
 	if (heap->path >= WSHEAP_PATH_PRIVATE)
@@ -388,9 +407,22 @@ void wsheap_undo_alloc(struct wsheap *heap, void *p, size_t size)
 	if (want_init_on_free())
 		memset(p, 0, size);
 	irq = wsheap_enter(heap);
-	chunk = extend_chunk(heap, p + length);
-	if (chunk)
-		chunk_take_back(chunk, chunk->used - length);
+	chunk = extend_chunk(heap, p, length);
+	if (chunk) {
+		chunk_retreat(chunk, length);
+	} else {
+		/* A dedicated chunk has only this block. */
+		for (link = &heap->used; (chunk = *link); link = &chunk->next)
+			if (chunk->mem + chunk->start == p &&
+			    chunk->used == chunk->start + length)
+				break;
+		if (chunk) {
+			*link = chunk->next;
+			chunk_take_back(chunk, chunk->start);
+			chunk->next = heap->free_chunks;
+			heap->free_chunks = chunk;
+		}
+	}
 	WRITE_ONCE(heap->left, heap->left + size);
 	wsheap_leave(heap, irq);
 }

@@ -36,11 +36,6 @@
 #define COALESCE_LARGEST SZ_4M
 /* A message that needs less takes this part off the peak of an adaptive heap. */
 #define PEAK_DECAY	8
-/*
- * A repeated message finds its chunk at the front of @free_chunks. Any other
- * message must not search thousands of them.
- */
-#define FREE_TRIED	16
 /* Up to this many zeroed bytes are zeroed again rather than told apart. */
 #define ZERO_TWICE	64
 
@@ -173,8 +168,8 @@ static struct wsheap_chunk *wsheap_use_chunk(struct wsheap *heap,
 static bool wsheap_is_dedicated(const struct wsheap *heap,
 				const struct request *req)
 {
-	return chunk_start_max(heap) + req->align - wsheap_block_align(heap) +
-	       req->size > BLOCK_SHARED;
+	return !req->room && chunk_start_max(heap) + req->align -
+			     wsheap_block_align(heap) + req->size > BLOCK_SHARED;
 }
 
 /*
@@ -485,7 +480,8 @@ static bool wsheap_use_room(struct wsheap *heap, size_t bytes,
 	}
 	for (link = &heap->free_chunks; (chunk = *link) && tries--;
 	     link = &chunk->next) {
-		if (chunk_room(chunk) < bytes)
+		/* One with a separate header is for one large block. */
+		if (chunk_room(chunk) < bytes || wsheap_chunk_is_separate(chunk))
 			continue;
 		wsheap_use_chunk(heap, link, chunk == grown ? CHUNK_NEW :
 				 FREE_TRIED - 1 - tries);
@@ -498,26 +494,34 @@ static bool wsheap_use_room(struct wsheap *heap, size_t bytes,
 }
 
 /*
- * Sees to it that the next blocks find room in the current chunk. @bytes are a
- * multiple of the heap's block alignment.
+ * Sees to it that the next blocks find room for @bytes in the current chunk, a
+ * multiple of the heap's block alignment. A chunk that is obtained for that has
+ * room for @more, which are of use, but not needed.
  */
-int wsheap_make_room(struct wsheap *heap, size_t bytes, gfp_t gfp)
+int wsheap_make_room(struct wsheap *heap, size_t bytes, size_t more, gfp_t gfp)
 {
-	struct request req = { .size = bytes, .align = wsheap_block_align(heap) };
+	struct request req = {
+		.size = bytes + more,
+		.align = wsheap_block_align(heap),
+		.room = true,
+	};
 	struct wsheap_chunk *removed = NULL;
 	unsigned long irq = wsheap_enter(heap);
 	struct wsheap_error failure = {};
-	bool failed = false;
 	int code = 0;
 
 	while (!code && !wsheap_use_room(heap, bytes, req.grown)) {
-		if (heap->state & WSHEAP_STATE_COALESCE)
+		if (heap->state & WSHEAP_STATE_COALESCE) {
 			wsheap_coalesce(heap, gfp, &irq, &removed);
-		else if (failed)
-			code = failure.code;
-		else
-			req.grown = wsheap_grow(heap, &req, gfp, &irq, &failure);
-		failed = failure.code;
+			continue;
+		}
+		wsheap_note_size(heap, bytes);
+		code = failure.code;
+		if (!code)
+			req.grown = wsheap_grow(heap, &req, gfp, &irq,
+						more ? NULL : &failure);
+		if (more && !req.grown)
+			code = -ENOMEM;
 	}
 	wsheap_leave(heap, irq);
 	wsheap_chunk_release_all(heap->group, removed, false);
@@ -535,8 +539,8 @@ int wsheap_make_room(struct wsheap *heap, size_t bytes, gfp_t gfp)
  * @bytes are granted without asking the system. Windows has no equivalent.
  *
  * Context: as wsheap_alloc_err(); may sleep if @gfp allows blocking.
- * Return: 0; or -EDQUOT if the quota has less left, -EOVERFLOW for more than the
- * largest block, -EINVAL for a bad @gfp, -ENOMEM.
+ * Return: 0; or -EDQUOT if the quota has less left or a group refused, -EINVAL for a
+ * bad @gfp, -ENOMEM, also for more than the largest block.
  */
 int wsheap_reserve(struct wsheap *heap, size_t bytes, gfp_t gfp)
 {
@@ -547,11 +551,14 @@ int wsheap_reserve(struct wsheap *heap, size_t bytes, gfp_t gfp)
 	if (!wsheap_is_message(heap))
 		return -EINVAL;
 	code = wsheap_check_request(heap, bytes, WSHEAP_MIN_ALIGN, gfp, _RET_IP_);
-	if (!code && bytes > heap->max_size - wsheap_requested_size(heap))
+	if (code == -EOVERFLOW)
+		code = -ENOMEM;
+	if (code != -EINVAL &&
+	    bytes > wsheap_max_size(heap) - wsheap_requested_size(heap))
 		code = -EDQUOT;
 	if (!code)
 		code = wsheap_make_room(heap, ALIGN(bytes, wsheap_block_align(heap)),
-					gfp);
+					0, gfp);
 	if (code) {
 		irq = wsheap_enter(heap);
 		wsheap_note_refusal(heap, code);
@@ -560,6 +567,15 @@ int wsheap_reserve(struct wsheap *heap, size_t bytes, gfp_t gfp)
 	return code;
 }
 EXPORT_SYMBOL_NS_GPL(wsheap_reserve, WSHEAP_NS);
+
+/* A chunk that the trim size does not cover any more is like all others. */
+static void wsheap_release_keeper(struct wsheap *heap, struct wsheap_chunk *chunk)
+{
+	for (; chunk; chunk = chunk->next)
+		if (chunk->keeper &&
+		    wsheap_chunk_actual(chunk) > wsheap_trim_limit(heap))
+			chunk->keeper = false;
+}
 
 /**
  * wsheap_set_max_size - give a heap another quota
@@ -584,6 +600,11 @@ int wsheap_set_max_size(struct wsheap *heap, size_t max_size)
 	if (heap->left == heap->max_size) {
 		WRITE_ONCE(heap->max_size, max_size);
 		WRITE_ONCE(heap->left, max_size);
+		/* The next reset has to look what may stay with this quota. */
+		heap->state &= ~WSHEAP_STATE_REWIND;
+		heap->state |= WSHEAP_STATE_GREW;
+		wsheap_release_keeper(heap, heap->used);
+		wsheap_release_keeper(heap, heap->free_chunks);
 		if (heap->pool)
 			heap->pool |= WSHEAP_POOL_QUOTA;
 		ret = 0;
@@ -789,6 +810,7 @@ static void wsheap_decide_retention(struct wsheap *heap, struct retention *keep)
 		if (chunk->keeper)
 			keep->keeper = wsheap_chunk_actual(chunk);
 	}
+	size = max_t(size_t, size, heap->high);
 	if (adaptive)
 		peak = heap->peak - heap->peak / PEAK_DECAY;
 	else if (heap->state & WSHEAP_STATE_COALESCE)
@@ -858,6 +880,7 @@ static void wsheap_end_message(struct wsheap *heap)
 	heap->alt = NO_CHUNK;
 	WRITE_ONCE(heap->left, heap->max_size);
 	heap->slack = 0;
+	heap->high = 0;
 	heap->next_order = CHUNK_FIRST_ORDER;
 	heap->state &= ~(WSHEAP_STATE_GREW | WSHEAP_STATE_REWIND);
 }
@@ -957,7 +980,7 @@ static bool wsheap_may_rewind(struct wsheap *heap)
 		return true;
 	if (!first)
 		return false;
-	size = first->used - first->start + heap->slack;
+	size = max_t(size_t, first->used - first->start + heap->slack, heap->high);
 	keeper = first->keeper ? wsheap_chunk_actual(first) : 0;
 	heap->peak = max_t(size_t, heap->peak, size);
 	return heap->actual <= wsheap_adaptive_limit(size, keeper);
@@ -980,6 +1003,7 @@ static noinline void wsheap_reset_long(struct wsheap *heap)
 			wsheap_rewind(heap, first, first->mem + first->used);
 			first->used = first->start;
 		}
+		heap->high = 0;
 	} else {
 		wsheap_decide_retention(heap, &keep);
 		kept = wsheap_trim(heap, &keep, &removed);

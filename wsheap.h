@@ -50,6 +50,9 @@ struct wsheap_pool;
  *  - WSHEAP_BOUND_CONSTANT bytes;
  *  - twice the ACTUAL_SIZE after that reset, or after creation.
  *
+ * What wsheap_reserve() is asked for counts as asked for, and so does twice the size
+ * of a block each time that wsheap_extend() moves it.
+ *
  * Each concurrent caller may hold one more chunk for a moment. A heap with
  * __GFP_DMA32 may hold up to PAGE_SIZE more, because its chunks are whole pages.
  */
@@ -182,6 +185,12 @@ struct wsheap {
 	struct wsheap_chunk *cur;	/* blocks come from here */
 	size_t max_size;
 
+	/*
+	 * The pool that the heap is from, while it is in use. With WSHEAP_POOL_QUOTA
+	 * the heap's quota is not the pool's.
+	 */
+	unsigned long pool;
+
 	/* Growth, and the reset of several chunks. */
 	struct wsheap_chunk *used;	/* chunks with blocks, newest first */
 	union {
@@ -194,15 +203,11 @@ struct wsheap {
 	gfp_t chunk_gfp;
 	short node;
 	u8 next_order;			/* size of the next chunk, as a power of 2 */
-	u8 status;			/* -errno of the last call refused */
 	bool noted;			/* a reset has to end @actions or @status */
+	u32 high;			/* bytes that one chunk should have provided */
+	u16 status;			/* -errno of the last call refused */
 	struct wsheap_action *actions;	/* newest first */
 	struct wsheap_group *group;
-	/*
-	 * The pool that the heap is from, while it is in use. With WSHEAP_POOL_QUOTA
-	 * the heap's quota is not the pool's.
-	 */
-	unsigned long pool;
 	struct module *owner;		/* the module that made it */
 	const char *name;
 	struct list_head all;		/* protected by all_heaps_lock */
@@ -229,7 +234,7 @@ struct wsheap_action {
  *	@used, @alt and @actions are not set.
  * @alt: the other one with room.
  * @actions: the newest action.
- * @left: what was left of the quota.
+ * @requested: bytes asked for.
  * @cursor: where the next block of @cur would have begun.
  * @alt_used: how much of @alt was used.
  * @slack: bytes that one chunk might need more.
@@ -241,7 +246,7 @@ struct wsheap_mark {
 	struct wsheap_chunk *cur;
 	struct wsheap_chunk *alt;
 	struct wsheap_action *actions;
-	size_t left;
+	size_t requested;
 	char *cursor;
 	u32 alt_used;
 	u32 slack;
@@ -396,6 +401,7 @@ size_t wsheap_group_size(const struct wsheap_group *group);
 
 struct wsheap *wsheap_pool_alloc(struct wsheap_pool *pool, gfp_t gfp);
 void wsheap_pool_free(struct wsheap_pool *pool, struct wsheap *heap);
+void wsheap_pool_put(struct wsheap *heap);
 void wsheap_pool_destroy(struct wsheap_pool *pool);
 
 /*
@@ -600,13 +606,6 @@ devm_wsheap_pool_create(struct device *dev, size_t max_size, size_t trim_size,
 static inline struct wsheap_pool *wsheap_pool_of(const struct wsheap *heap)
 {
 	return (struct wsheap_pool *)(heap->pool & ~WSHEAP_POOL_QUOTA);
-}
-
-/* Returns a heap to the pool that it is from. NULL is ignored. */
-static inline void wsheap_pool_put(struct wsheap *heap)
-{
-	if (heap)
-		wsheap_pool_free(wsheap_pool_of(heap), heap);
 }
 
 #ifdef DEFINE_FREE	/* <linux/spinlock.h> includes <linux/cleanup.h>, if any */
@@ -874,7 +873,7 @@ static __always_inline struct wsheap_mark wsheap_mark(struct wsheap *heap)
 	/* With this bit the message is in its first chunk, and has no action. */
 	if (likely(data_race(heap->state) & WSHEAP_STATE_REWIND)) {
 		mark.cur = NULL;
-		mark.left = heap->left;
+		mark.requested = heap->max_size - heap->left;
 		mark.slack = heap->slack;
 		mark.cursor = heap->cursor;
 	} else {
@@ -909,8 +908,11 @@ static __always_inline void *wsheap_extend(struct wsheap *heap, void *p,
 	char *cursor = heap->cursor;
 
 	wsheap_might_alloc(gfp);
-	/* What becomes smaller, or so large that it wraps, is more than any room. */
-	if (unlikely((char *)p + before != cursor || !old ||
+	/*
+	 * What becomes smaller, or so large that it wraps, is more than any room. The
+	 * limit counts on what moves the cursor, and not on padding.
+	 */
+	if (unlikely((char *)p + before != cursor || !old || size - old > more ||
 		     more > (size_t)(heap->limit - cursor) ||
 		     gfp & (WSHEAP_GFP_REFUSED | __GFP_ZERO)))
 		return __wsheap_extend(heap, p, old, size, gfp);
@@ -936,6 +938,8 @@ static __always_inline void *wsheap_extend(struct wsheap *heap, void *p,
 	alloc_hooks(wsheap_create_private(__VA_ARGS__))
 #define wsheap_create_private_args(...) \
 	alloc_hooks(wsheap_create_private_args(__VA_ARGS__))
+#define wsheap_group_create(...) \
+	alloc_hooks(wsheap_group_create(__VA_ARGS__))
 #define wsheap_pool_create(...)	alloc_hooks(wsheap_pool_create(__VA_ARGS__))
 #define wsheap_pool_alloc(...)	alloc_hooks(wsheap_pool_alloc(__VA_ARGS__))
 #define wsheap_alloc_err(...)	alloc_hooks(wsheap_alloc_err(__VA_ARGS__))

@@ -41,12 +41,14 @@ cat > "$work/init" <<'INIT'
 try() { "$@" 2>/dev/null && echo "guest: done: $*" || echo "guest: not done: $*"; }
 try insmod /modules/wsheap.ko
 try insmod /modules/hello.ko
+try insmod /modules/hello_parser.ko
 # The system asks for idle memory all the time.
 while true; do echo 2 > /proc/sys/vm/drop_caches; usleep 50000; done &
 try insmod /modules/wsheap_stress.ko seconds=3
 kill $!
 try rmmod wsheap
 try rmmod hello
+try rmmod hello_parser
 try rmmod wsheap_stress
 grep -c '\[wsheap' /proc/vmallocinfo | sed 's/^/guest: areas of vmalloc: /'
 try insmod /modules/wsheap_stress.ko greedy=1
@@ -67,7 +69,7 @@ dmesg | grep -c 'pool left-behind destroyed while 1 of its heaps' | sed 's/^/gue
 dmesg | grep -c 'pool forgotten was never destroyed: 1 of its heaps are in use and left alone, 3 idle' | sed 's/^/guest: forgotten: /'
 dmesg | grep -c 'heap forgotten was never destroyed' | sed 's/^/guest: of forgotten: /'
 INIT
-make_initrd "$work/initrd" "$work/init" "$modules"/{wsheap,hello,wsheap_stress}.ko
+make_initrd "$work/initrd" "$work/init" "$modules"/{wsheap,hello,hello_parser,wsheap_stress}.ko
 
 say "stress on the stock kernel $release with two CPUs (20 seconds)"
 guest_command "$work/initrd" -nic none \
@@ -86,6 +88,8 @@ check "insmod of wsheap, hello and the stress" "1 1 1" \
 	"$(did insmod /modules/wsheap.ko) $(did insmod /modules/hello.ko) $(did insmod /modules/wsheap_stress.ko seconds=3)"
 check "hello allocated and counted" 1 \
 	"$(grep -a -c 'hello: 12 bytes asked for, 512 held' "$cache/stress.log")"
+check "hello_parser replied to one request and refused one, and both let go" "1 1 2" \
+	"$(grep -a -c 'hello_parser: reply: add 42 and not 1+x' "$cache/stress.log") $(grep -a -c 'hello_parser: refused: error -122' "$cache/stress.log") $(grep -a -c 'hello_parser: the sender is released' "$cache/stress.log")"
 check "wsheap is not unloaded under its users" 1 \
 	"$(grep -a -c 'guest: not done: rmmod wsheap$' "$cache/stress.log")"
 check "wsheap is unloaded after them" 1 "$(did rmmod wsheap)"
@@ -97,6 +101,8 @@ check "with memory exhausted, a pool's waiter gets the next heap at once" 1 \
 	"$(did insmod /modules/wsheap_stress.ko exhausted=1)"
 check "a pool destroyed under its heap is reported by name" 1 \
 	"$(sed -n 's/guest: pools: //p' "$cache/stress.log")"
+check "heaps that a module leaves behind are reported when it goes" "1 1" \
+	"$(grep -a -c 'module wsheap_stress leaves heap left-behind behind: 0 bytes asked for, 0 held, left alone' "$cache/stress.log") $(grep -a -c 'module wsheap_stress leaves pool forgotten behind: 4 heaps in it or in use, left alone' "$cache/stress.log")"
 check "heaps left behind are reported by name" 2 \
 	"$(sed -n 's/guest: reports: //p' "$cache/stress.log")"
 check "a forgotten pool is reported by name, and its heap in use" "1 1" \
@@ -110,10 +116,15 @@ check "a pointer into a block is reported once" 1 "$(reported 'heap mistaken: bl
 check "a header written over is reported once" 1 "$(reported 'heap mistaken: block .* has a corrupted header')"
 check "a block freed twice is reported once" 1 "$(reported 'heap mistaken: block .* is already free')"
 check "an unlock by a stranger is reported once" 1 "$(reported 'heap mistaken: wsheap_unlock() by a caller that does not hold the lock')"
-check "a call for private heaps on a message heap is reported once" 1 "$(reported 'wsheap_[a-z]*() called on message heap wsheap, but is for private heaps')"
+check "a call for message heaps on a private heap is reported once" 1 "$(reported 'wsheap_[_a-z]*() called on private heap mistaken, but is for message heaps')"
+check "a heap given to another pool is reported once" 1 "$(reported 'heap mistaken given to pool mistaken, but is from \(no pool\|pool mistaken\): left alone')"
+check "a heap given to its pool twice is reported once" 1 "$(reported 'heap mistaken given to its pool a second time: left alone')"
+check "a heap destroyed though it is a pool's is reported once" 1 "$(reported 'wsheap_destroy() called on heap mistaken, which belongs to a pool, use wsheap_pool_free(): left alone')"
+check "a group destroyed under its heaps is reported" 1 "$(reported 'group mistaken destroyed while 4 heaps, pools or groups belong to it: left alone')"
+check "a call for private heaps on a message heap is reported once" 1 "$(reported 'wsheap_[a-z]*() called on message heap wsheap_stress, but is for private heaps')"
 check "an unhandled failure is a warning with its figures" 1 \
-	"$(grep -a -c 'heap wsheap: error -122: 65536 bytes asked for, 24 in use, limit 4096' "$work/mistakes" || true)"
-grep -a -v ' \(left-behind\|forgotten\) was never destroyed\|drop_caches' "$cache/stress.log" |
+	"$(grep -a -c 'heap wsheap_stress: error -122: 65536 bytes asked for, 24 in use, limit 4096' "$work/mistakes" || true)"
+grep -a -v ' \(left-behind\|forgotten\) \(was never destroyed\|behind: \)\|drop_caches' "$cache/stress.log" |
 	sed '/guest: mistakes begin/,/guest: mistakes end/d' > "$work/log"
 check "clean kernel log" '' "$(log_is_clean "$work/log" || true)"
 

@@ -236,6 +236,7 @@ static void idle_heaps_of_other_cpus_serve_without_memory(struct kunit *test)
 	for (i = 0; i < 20; i++) {
 		heap = wsheap_pool_take_any(pool);
 		KUNIT_ASSERT_NOT_NULL(test, heap);
+		heap->pool = (unsigned long)pool;
 		kunit_deactivate_static_stub(test, wsheap_object_alloc);
 		take_blocks(test, heap, 10, 500);
 		kunit_activate_static_stub(test, wsheap_object_alloc, no_object);

@@ -146,6 +146,59 @@ static void message(struct worker *worker, struct wsheap *heap,
 	worker->messages++;
 }
 
+static void count_action(void *data)
+{
+	++*(unsigned int *)data;
+}
+
+/*
+ * A part of a message that is taken back: its blocks, what it has added to an older
+ * one, and its actions. A heap without a lock is as before then.
+ */
+static void try_and_go_back(struct worker *worker, struct wsheap *heap,
+			    struct rnd_state *rnd)
+{
+	unsigned int blocks = prandom_u32_state(rnd) % 20, i, ran = 0;
+	size_t size = random_size(rnd), before, more;
+	u8 *older = wsheap_alloc(heap, size, GFP_KERNEL), *grown, *p;
+	struct wsheap_action actions[2];
+	struct wsheap_mark mark;
+
+	if (!older)
+		return;
+	worker->rounded += ALIGN(size, WSHEAP_MIN_ALIGN);
+	worker->bytes += size;
+	memset(older, worker->mark, size);
+	before = requested(heap);
+	mark = wsheap_mark(heap);
+	wsheap_add_action(heap, &actions[0], count_action, &ran);
+	more = size + random_size(rnd);
+	grown = wsheap_extend(heap, older, size, more, GFP_KERNEL);
+	if (grown) {
+		/* It may have moved, and the old one may be charged. */
+		worker->rounded += ALIGN(more, WSHEAP_MIN_ALIGN);
+		if (memchr_inv(grown, worker->mark, size))
+			broken(worker, "not the same bytes in a longer block");
+		memset(grown + size, 0xa5, more - size);
+	}
+	for (i = 0; i < blocks; i++) {
+		more = random_size(rnd);
+		p = wsheap_alloc(heap, more, GFP_NOWAIT);
+		if (!p)
+			continue;
+		worker->rounded += ALIGN(more, WSHEAP_MIN_ALIGN);
+		memset(p, 0x5a, more);
+	}
+	wsheap_add_action(heap, &actions[1], count_action, &ran);
+	wsheap_rollback(heap, &mark);
+	if (ran != 2)
+		broken(worker, "a rollback ran not all actions");
+	if (requested(heap) != before)
+		broken(worker, "count of bytes is wrong after a rollback");
+	if (memchr_inv(older, worker->mark, size))
+		broken(worker, "a rollback changed an older block");
+}
+
 /* What a callback of wsheap_for_each() may do. */
 static int look_at_heap(struct wsheap *heap, void *data)
 {
@@ -177,6 +230,8 @@ static int own_heaps_fn(void *data)
 			worker->bytes = 0;
 			worker->rounded = 0;
 			message(worker, heap, &rnd);
+			if (i % 3 == 0)
+				try_and_go_back(worker, heap, &rnd);
 			if (actual(heap) > WSHEAP_BOUND_FACTOR * worker->rounded +
 					   WSHEAP_BOUND_CONSTANT + 2 * left)
 				broken(worker, "holds more than the bound");
@@ -260,8 +315,10 @@ static int pool_fn(void *data)
 			broken(worker, "no memory where there was some");
 		worker->bytes = 100;
 		worker->rounded = 0;
-		if (size % 5 == 0)
+		if (size % 5 == 0) {
 			message(worker, f->heap, &rnd);
+			try_and_go_back(worker, f->heap, &rnd);
+		}
 		if (size % 5 == 0 && requested(f->heap) != worker->bytes)
 			broken(worker, "count of bytes is wrong");
 		worker->messages++;
@@ -456,6 +513,92 @@ static const char *all_cpus_take_heaps_from_one_pool(void)
 	end = jiffies + seconds * HZ;
 	wrong = run_workers(pool_fn, NULL, pool, &messages, &bytes);
 	wsheap_pool_destroy(pool);
+	pr_info("# %llu messages\n", messages);
+	return wrong;
+}
+
+static struct wsheap_group *budget;
+#define BUDGET		SZ_1M
+#define SHARE		SZ_256K
+
+/* What was refused by a group was refused with reason, to a byte. */
+static void look_at_budget(struct worker *worker, struct wsheap_group *share,
+			   struct wsheap *heap)
+{
+	if (wsheap_group_size(budget) > BUDGET || wsheap_group_size(share) > SHARE)
+		broken(worker, "a budget was exceeded");
+	if (actual(heap) > wsheap_group_size(share))
+		broken(worker, "a heap holds more than its group");
+}
+
+/* A client with heaps of each kind, and a share in the budget of all. */
+static int budget_fn(void *data)
+{
+	struct worker *worker = data;
+	struct wsheap_args args = { .name = "stress-budget" };
+	struct wsheap_pool *pool;
+	struct wsheap *heaps[3];
+	struct rnd_state rnd;
+	unsigned int i, n;
+
+	prandom_seed_state(&rnd, seed + worker->mark);
+	args.group = wsheap_group_create("stress-share", SHARE, budget);
+	pool = wsheap_pool_create(WSHEAP_UNLIMITED, SZ_64K, &args, 0, 0);
+	heaps[0] = wsheap_create(WSHEAP_UNLIMITED, SZ_16K, &args);
+	heaps[1] = wsheap_create_private_args(0, 0, 0, &args);
+	if (IS_ERR(args.group) || IS_ERR(pool) || IS_ERR(heaps[0]))
+		broken(worker, "no heap");
+	wait_for_completion(worker->start);
+	while (time_before(jiffies, end) && !worker->broken) {
+		heaps[2] = wsheap_pool_alloc(pool, GFP_KERNEL);
+		for (i = 0; i < 3; i++) {
+			if (IS_ERR_OR_NULL(heaps[i]))
+				continue;
+			for (n = 0; n < 30; n++) {
+				struct wsheap_error err = {};
+
+				if (!wsheap_alloc_err(heaps[i], random_size(&rnd),
+						      n % 2 ? GFP_NOWAIT : GFP_KERNEL,
+						      &err) &&
+				    err.code == -EDQUOT &&
+				    (err.limit != SHARE && err.limit != BUDGET))
+					broken(worker, "the figures of no group");
+				look_at_budget(worker, args.group, heaps[i]);
+			}
+			worker->messages++;
+			if (n % 2 && i < 2)
+				wsheap_reset(heaps[i]);
+		}
+		wsheap_pool_free(pool, heaps[2]);
+		wsheap_reset(heaps[0]);
+		if (!IS_ERR(heaps[1]))
+			wsheap_reset(heaps[1]);
+		cond_resched();
+	}
+	wsheap_destroy(heaps[0]);
+	wsheap_destroy(heaps[1]);
+	wsheap_pool_destroy(pool);
+	if (!IS_ERR(args.group) && wsheap_group_size(args.group))
+		broken(worker, "a share is charged for nothing");
+	wsheap_group_destroy(args.group);
+	complete(&worker->done);
+	return 0;
+}
+
+static const char *all_cpus_share_one_budget(void)
+{
+	const char *wrong;
+	u64 messages = 0;
+	size_t bytes = 0;
+
+	budget = wsheap_group_create("stress-budget", BUDGET, NULL);
+	if (IS_ERR(budget))
+		return "no group";
+	end = jiffies + seconds * HZ;
+	wrong = run_workers(budget_fn, NULL, NULL, &messages, &bytes);
+	if (wsheap_group_size(budget))
+		wrong = wrong ?: "a budget is charged for nothing";
+	wsheap_group_destroy(budget);
 	pr_info("# %llu messages\n", messages);
 	return wrong;
 }
@@ -784,6 +927,50 @@ static const char *waiter_gets_the_next_heap_at_once(size_t initial_size)
 	return wrong;
 }
 
+/* For the log: what a driver can do wrong with a pool, an embedded heap, a group. */
+static const char *mistakes_with_owners(void)
+{
+	struct wsheap_args args = { .name = "mistaken" };
+	struct wsheap_group *group = wsheap_group_create("mistaken", SZ_1M, NULL);
+	struct wsheap_pool *pool, *other;
+	struct wsheap *heap, *pooled;
+	struct wsheap embedded;
+	int i;
+
+	if (IS_ERR(group) || wsheap_init(&embedded, 100, 0, &args))
+		return "no group or heap";
+	args.group = group;
+	pool = wsheap_pool_create(100, 0, &args, 0, 0);
+	other = wsheap_pool_create(100, 0, &args, 0, 0);
+	heap = wsheap_create(100, 0, &args);
+	if (IS_ERR(pool) || IS_ERR(other) || IS_ERR(heap))
+		return "no pool or heap";
+	pooled = wsheap_pool_alloc(pool, GFP_KERNEL);
+	if (!pooled)
+		return "no heap in a pool";
+	/* Twice a kind, to be reported once. */
+	for (i = 0; i < 2; i++) {
+		wsheap_pool_free(pool, heap);
+		wsheap_destroy(pooled);
+		wsheap_destroy(&embedded);
+		wsheap_exit(heap);
+		wsheap_pool_free(other, pooled);
+	}
+	wsheap_group_destroy(group);
+	wsheap_pool_free(pool, pooled);
+	wsheap_pool_free(pool, pooled);
+	wsheap_pool_free(pool, pooled);
+	if (wsheap_pool_alloc(pool, GFP_KERNEL) != pooled)
+		return "a pool was damaged";
+	wsheap_pool_free(pool, pooled);
+	wsheap_exit(&embedded);
+	wsheap_destroy(heap);
+	wsheap_pool_destroy(other);
+	wsheap_pool_destroy(pool);
+	wsheap_group_destroy(group);
+	return NULL;
+}
+
 /* For the log: what a driver can do wrong with a private heap. */
 static const char *each_mistake_is_reported(void)
 {
@@ -817,6 +1004,8 @@ static const char *each_mistake_is_reported(void)
 	wsheap_unlock(heap);
 	wsheap_realloc(message, NULL, 5, GFP_KERNEL);
 	wsheap_lock(message);
+	wsheap_extend(heap, p, 24, 48, GFP_KERNEL);
+	wsheap_reserve(heap, 24, GFP_KERNEL);
 	/* A warning, as nobody handles it. */
 	wsheap_alloc(other, SZ_64K, GFP_KERNEL);
 	if (requested(heap) != 24 || !wsheap_validate(heap, NULL) ||
@@ -837,6 +1026,7 @@ static const struct {
 	CASE(each_cpu_uses_heaps_of_its_own),
 	CASE(all_cpus_use_one_serialized_heap),
 	CASE(all_cpus_take_heaps_from_one_pool),
+	CASE(all_cpus_share_one_budget),
 	CASE(all_cpus_use_one_private_heap),
 	CASE(softirq_uses_a_heap),
 	CASE(spinlock_holder_uses_a_heap),
@@ -866,7 +1056,7 @@ static int __init stress_init(void)
 		return wrong ? -ENOMEM : 0;
 	}
 	if (mistakes) {
-		wrong = each_mistake_is_reported();
+		wrong = each_mistake_is_reported() ?: mistakes_with_owners();
 		if (wrong)
 			pr_err("mistakes: %s\n", wrong);
 		return wrong ? -EINVAL : 0;
