@@ -50,6 +50,12 @@ while read -r line; do
 		echo 4096 8192 8192 > /proc/sys/net/ipv4/tcp_wmem
 		echo 'guest: send buffers are small'
 		;;
+	flood)
+		rmmod httpd
+		insmod /modules/httpd.ko verbose=1 max_connections=2000 &&
+			/modules/flood
+		echo "guest: processes killed: $(dmesg | grep -c 'Out of memory')"
+		;;
 	unload)
 		rmmod httpd && echo 'guest: httpd is unloaded'
 		rmmod wsheap && echo 'guest: wsheap is unloaded'
@@ -62,8 +68,9 @@ done
 INIT
 [ -e "$image/e1000.ko" ] ||
 	die "no e1000.ko of $release for the guest's network in /lib/modules/$release"
+gcc -O2 -Wall -static -o "$work/flood" "$top/samples/httpd/flood.c"
 make_initrd "$work/initrd" "$work/init" "$image/e1000.ko" \
-	"$modules/wsheap.ko" "$modules/httpd.ko"
+	"$modules/wsheap.ko" "$modules/httpd.ko" "$work/flood"
 
 show_log_and_die() {
 	echo "----- the guest's console:" >&2
@@ -87,7 +94,7 @@ mkfifo "$work/console.in"
 exec 3<>"$work/console.in"
 # A guest left running ends with this script, however long that takes.
 [ -z "${KEEP:-}" ] || GUEST_TIMEOUT=infinity
-guest_command "$work/initrd" -nic \
+guest_command "$work/initrd" -m 192 -nic \
 	"user,model=e1000,hostfwd=tcp:127.0.0.1:$port-:8080"
 "${guest_command[@]}" <&3 > "$log" 2>&1 &
 guest=$!
@@ -269,6 +276,22 @@ messages=$((messages + 20))
 (exec 4<>"/dev/tcp/127.0.0.1/$port" && printf 'GET / HTTP/1.1\r\nHost:' >&4)
 get -o /dev/null "http://$address/still-there"
 row 'GET, after a client that vanished' 200
+
+# A thousand connections from one address, each with half of its content: the server
+# keeps as many as the budget of an address has room for, and serves others.
+say "a thousand connections with half a body each, and 192 MiB of memory"
+echo flood >&3
+wait_for 'flood: .* held'
+set -- $(sed -n 's/.*flood: \([0-9]*\) connections, \([0-9]*\) refused, \([0-9]*\) held.*/\1 \2 \3/p' "$log")
+echo "    $2 of $1 got 503"
+check 'a thousand connections' 1000 "$1"
+check 'most of them get 503' yes "$([ "$2" -ge 700 ] && echo yes || echo "$2")"
+check 'some of them are held' yes "$([ "$3" -ge 50 ] && echo yes || echo "$3")"
+check 'another client is served meanwhile' 200 \
+	"$(get -o /dev/null -w '%{http_code}' "http://$address/meanwhile")"
+wait_for 'guest: processes killed: '
+check 'no process is killed' 0 "$(sed -n 's/.*guest: processes killed: \([0-9]*\).*/\1/p' "$log")"
+messages=$(grep -a -c 'httpd: status ' "$log")
 
 # Unload while four clients go on sending, 500 requests at the most each.
 say "unloading under traffic"

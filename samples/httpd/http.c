@@ -60,22 +60,30 @@ static void drop(struct http_request *req, size_t size, unsigned int status)
 }
 
 /*
- * All memory of a request and its reply comes from here. To exceed the quota is
- * the client's fault: the status is 413 if it sent content, or else 431. A lack
- * of memory is the server's, and the status is 503.
+ * Refuses a request because the heap has refused @size bytes more. To exceed the
+ * quota is the client's fault: the status is 413 if it sent content, or else 431. A
+ * lack of memory, or of the budget for all messages, is the server's, and the status
+ * is 503.
  */
+void http_refuse_memory(struct http_request *req, size_t size)
+{
+	if (size > wsheap_max_size(req->heap) - wsheap_requested_size(req->heap))
+		refuse(req, req->content_length ? 413 : 431);
+	else if (wsheap_status(req->heap) == -EDQUOT)
+		/* A budget is for those that go on to send, too. */
+		refuse_and_close(req, 503);
+	else
+		refuse(req, 503);
+}
+
+/* All memory of a request comes from here. */
 void *http_alloc(struct http_request *req, size_t size)
 {
-	struct wsheap_error err;
-	void *block = wsheap_alloc_err(req->heap, size, GFP_KERNEL, &err);
+	void *block = wsheap_alloc(req->heap, size, GFP_KERNEL);
 
-	if (block)
-		return block;
-	if (err.code == -ENOMEM)
-		refuse(req, 503);
-	else
-		refuse(req, req->content_length ? 413 : 431);
-	return NULL;
+	if (!block)
+		http_refuse_memory(req, size);
+	return block;
 }
 
 static char *copy(struct http_request *req, const char *s)

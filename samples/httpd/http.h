@@ -87,6 +87,7 @@ struct http_request {
 void http_request_init(struct http_request *req, struct wsheap *heap);
 size_t http_parse(struct http_request *req, char *buf, size_t len);
 void *http_alloc(struct http_request *req, size_t size);
+void http_refuse_memory(struct http_request *req, size_t size);
 
 void http_date(char date[HTTP_DATE_SIZE], time64_t now);
 size_t http_head(char head[HTTP_HEAD_SIZE], unsigned int status,

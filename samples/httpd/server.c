@@ -11,6 +11,10 @@
  * make the server hold is the heap's quota, so the parser has no limit of its
  * own for the number or length of fields, nor for the content.
  *
+ * What clients make the server hold together is bounded, too: each client address
+ * has a group, whose budget is a share of that for all. A client that asks for more
+ * gets 503, and the others are served.
+ *
  * No thread belongs to a connection. The socket's callbacks queue its work,
  * which goes on from where the bytes ran out the last time; a client that is
  * slow or gone costs its slot until the deadline and nothing else.
@@ -26,12 +30,14 @@
 #include <linux/jiffies.h>
 #include <linux/list.h>
 #include <linux/module.h>
+#include <linux/mutex.h>
 #include <linux/net.h>
 #include <linux/slab.h>
 #include <linux/stdarg.h>
 #include <linux/timekeeping.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
+#include <net/inet_sock.h>
 #include <net/net_namespace.h>
 #include <net/sock.h>
 #include <net/tcp_states.h>
@@ -54,6 +60,14 @@ MODULE_PARM_DESC(max_size, "bytes that a message and its reply may ask for");
 static unsigned long trim_size = 8192;
 module_param(trim_size, ulong, 0444);
 MODULE_PARM_DESC(trim_size, "bytes that a heap may keep between messages");
+
+static unsigned long budget = 32 << 20;
+module_param(budget, ulong, 0444);
+MODULE_PARM_DESC(budget, "bytes that all messages may hold together");
+
+static unsigned long share = 8 << 20;
+module_param(share, ulong, 0444);
+MODULE_PARM_DESC(share, "bytes of them for the messages of one client address");
 
 static unsigned int max_connections = 1024;
 module_param(max_connections, uint, 0444);
@@ -85,9 +99,19 @@ MODULE_PARM_DESC(verbose, "log what each message asked, held and left");
 
 enum state { RECEIVE, CONTINUE, REPLY, LINGER };
 
+/* All connections from one address. */
+struct client {
+	struct list_head node;		/* protected by clients_lock */
+	unsigned int connections;	/* protected by clients_lock */
+	__be32 address;
+	struct wsheap_group *group;
+	struct wsheap_pool *pool;
+};
+
 struct connection {
 	struct list_head node;		/* protected by connections_lock */
 	struct socket *sock;
+	struct client *client;		/* NULL if turned away */
 	bool turned_away;		/* not served, but told so */
 	struct work_struct work;	/* all below is the work's alone */
 	struct wsheap *heap;		/* the message's; NULL between two */
@@ -113,7 +137,7 @@ struct connection {
 };
 
 static struct workqueue_struct *httpd_wq;
-static struct wsheap_pool *pool;
+static struct wsheap_group *everybody;
 static struct socket *listener;
 static void (*listener_data_ready)(struct sock *sk);
 
@@ -124,17 +148,82 @@ static unsigned int nr_turned_away;
 static bool stopping;
 static DECLARE_WAIT_QUEUE_HEAD(all_closed);
 
+/* Held while a client comes or goes, which sleeps. */
+static DEFINE_MUTEX(clients_lock);
+static LIST_HEAD(clients);
+
+/*
+ * Clients.
+ */
+
+static void client_destroy(struct client *client)
+{
+	wsheap_pool_destroy(client->pool);
+	wsheap_group_destroy(client->group);
+	kfree(client);
+}
+
+static struct client *client_create(__be32 address)
+{
+	/* One large upload is not to be paid for by all that come after. */
+	struct wsheap_args args = {
+		.name = KBUILD_MODNAME,
+		.flags = WSHEAP_ADAPTIVE,
+	};
+	struct client *client = kzalloc(sizeof(*client), GFP_KERNEL);
+
+	if (!client)
+		return NULL;
+	client->address = address;
+	client->group = wsheap_group_create(KBUILD_MODNAME, share, everybody);
+	args.group = client->group;
+	client->pool = IS_ERR(client->group) ? ERR_CAST(client->group) :
+		       wsheap_pool_create(max_size, trim_size, &args, 0, 0);
+	if (IS_ERR(client->pool)) {
+		client_destroy(client);
+		return NULL;
+	}
+	return client;
+}
+
+/* The client that a socket is connected with, or NULL if there is no memory. */
+static struct client *client_get(const struct socket *sock)
+{
+	__be32 address = inet_sk(sock->sk)->inet_daddr;
+	struct client *client;
+
+	mutex_lock(&clients_lock);
+	list_for_each_entry(client, &clients, node)
+		if (client->address == address)
+			goto found;
+	client = client_create(address);
+	if (client)
+		list_add(&client->node, &clients);
+found:
+	if (client)
+		client->connections++;
+	mutex_unlock(&clients_lock);
+	return client;
+}
+
+static void client_put(struct client *client)
+{
+	bool last;
+
+	if (!client)
+		return;
+	mutex_lock(&clients_lock);
+	last = !--client->connections;
+	if (last)
+		list_del(&client->node);
+	mutex_unlock(&clients_lock);
+	if (last)
+		client_destroy(client);
+}
+
 /*
  * Messages.
  */
-
-static size_t property(struct connection *conn, enum wsheap_property_id id)
-{
-	size_t value = 0;
-
-	wsheap_get_property(conn->heap, id, &value, sizeof(value));
-	return value;
-}
 
 static void await_message(struct connection *conn)
 {
@@ -149,7 +238,7 @@ static void begin_message(struct connection *conn)
 {
 	conn->begun = true;
 	WRITE_ONCE(conn->deadline, jiffies + MESSAGE_TIMEOUT);
-	conn->heap = wsheap_pool_alloc(pool, GFP_KERNEL);
+	conn->heap = wsheap_pool_alloc(conn->client->pool, GFP_KERNEL);
 	http_request_init(&conn->request, conn->heap);
 }
 
@@ -160,16 +249,16 @@ static void end_message(struct connection *conn)
 
 	if (!conn->heap)
 		return;
-	asked = property(conn, WSHEAP_PROPERTY_REQUESTED_SIZE);
-	held = property(conn, WSHEAP_PROPERTY_ACTUAL_SIZE);
+	asked = wsheap_requested_size(conn->heap);
+	held = wsheap_actual_size(conn->heap);
 	if (verbose) {
 		/* The pool would do this; here it can still be looked at. */
 		wsheap_reset(conn->heap);
 		pr_info("status %u: asked %zu, held %zu, retained %zu\n",
 			conn->request.status ?: 200, asked, held,
-			property(conn, WSHEAP_PROPERTY_ACTUAL_SIZE));
+			wsheap_actual_size(conn->heap));
 	}
-	wsheap_pool_free(pool, conn->heap);
+	wsheap_pool_put(conn->heap);
 	conn->heap = NULL;
 }
 
@@ -177,102 +266,91 @@ static void end_message(struct connection *conn)
  * The reply.
  */
 
-/* As wsheap_asprintf(), but a failure sets the status. */
-static __printf(2, 3) char *format(struct http_request *req, const char *fmt,
-				   ...)
-{
-	va_list args;
-	char *text;
-	int len;
+/* A reply in the making. It grows on the message's heap as its newest block. */
+struct text {
+	struct http_request *req;
+	char *s;
+	size_t length;
+};
 
+/* A failure sets the status, and nothing more is added. */
+static __printf(2, 3) void add(struct text *text, const char *fmt, ...)
+{
+	struct va_format vaf = { .fmt = fmt };
+	va_list args;
+	int ret;
+
+	if (text->req->status)
+		return;
 	va_start(args, fmt);
-	len = vsnprintf(NULL, 0, fmt, args);
+	vaf.va = &args;
+	ret = wsheap_appendf(text->req->heap, &text->s, &text->length, GFP_KERNEL,
+			     "%pV", &vaf);
 	va_end(args);
-	text = http_alloc(req, len + 1);
-	if (!text)
-		return NULL;
+	if (!ret)
+		return;
 	va_start(args, fmt);
-	vsnprintf(text, len + 1, fmt, args);
+	http_refuse_memory(text->req, vsnprintf(NULL, 0, fmt, args));
 	va_end(args);
-	return text;
 }
 
 /* The string as JSON has it, bytes beyond ASCII taken for Latin-1. */
-static char *json(struct http_request *req, const char *s)
+static void add_json(struct text *text, const char *s)
 {
-	size_t size = 3;
-	const char *p;
-	char *text, *to;
+	add(text, "\"");
+	while (*s) {
+		size_t plain = 0;
 
-	for (p = s; *p; p++)
-		size += isascii(*p) && isprint(*p) ? 1 + (*p == '"' || *p == '\\') : 6;
-	text = http_alloc(req, size);
-	if (!text)
-		return NULL;
-	to = text;
-	*to++ = '"';
-	for (p = s; *p; p++) {
-		if (!isascii(*p) || !isprint(*p)) {
-			to += sprintf(to, "\\u%04x", (unsigned char)*p);
-			continue;
-		}
-		if (*p == '"' || *p == '\\')
-			*to++ = '\\';
-		*to++ = *p;
+		while (isascii(s[plain]) && isprint(s[plain]) &&
+		       s[plain] != '"' && s[plain] != '\\')
+			plain++;
+		if (plain)
+			add(text, "%.*s", (int)plain, s);
+		s += plain;
+		if (!*s)
+			break;
+		if (*s == '"' || *s == '\\')
+			add(text, "\\%c", *s);
+		else
+			add(text, "\\u%04x", (unsigned char)*s);
+		s++;
 	}
-	*to++ = '"';
-	*to = '\0';
-	return text;
-}
-
-/* A @text that is NULL has set the status. */
-static void add(struct connection *conn, char *text)
-{
-	struct kvec *iov = &conn->iov[conn->nr_iov];
-
-	if (!text)
-		return;
-	iov->iov_base = text;
-	iov->iov_len = strlen(text);
-	conn->left += iov->iov_len;
-	conn->nr_iov++;
+	add(text, "\"");
 }
 
 /* What came, and what it cost, as JSON. Leaves the first kvec to the head. */
 static void build_content(struct connection *conn)
 {
-	size_t asked = property(conn, WSHEAP_PROPERTY_REQUESTED_SIZE);
-	size_t held = property(conn, WSHEAP_PROPERTY_ACTUAL_SIZE);
+	size_t asked = wsheap_requested_size(conn->heap);
+	size_t held = wsheap_actual_size(conn->heap);
 	struct http_request *req = &conn->request;
+	struct text text = { .req = req };
 	struct http_field *field;
 	const char *comma = "";
 
-	/* the head, five pieces before the fields, one each, one behind */
-	conn->iov = http_alloc(req, array_size(7 + (size_t)req->nr_fields,
-					       sizeof(*conn->iov)));
-	if (!conn->iov)
-		return;
-	conn->nr_iov = 1;
-	add(conn, "{\"method\": ");
-	add(conn, json(req, req->method));
-	add(conn, ", \"path\": ");
-	add(conn, json(req, req->target));
-	add(conn, ", \"headers\": [");
+	conn->iov = http_alloc(req, 2 * sizeof(*conn->iov));
+	add(&text, "{\"method\": ");
+	add_json(&text, req->method);
+	add(&text, ", \"path\": ");
+	add_json(&text, req->target);
+	add(&text, ", \"headers\": [");
 	list_for_each_entry(field, &req->fields, node) {
-		char *name = json(req, field->name);
-		char *value = json(req, field->value);
-
-		if (req->status)
-			return;
-		add(conn, format(req, "%s{\"name\": %s, \"value\": %s}", comma,
-				 name, value));
+		add(&text, "%s{\"name\": ", comma);
+		add_json(&text, field->name);
+		add(&text, ", \"value\": ");
+		add_json(&text, field->value);
+		add(&text, "}");
 		comma = ", ";
 	}
-	add(conn, format(req,
-			 "], \"body_length\": %zu, \"heap\": {\"max_size\": %zu, \"trim_size\": %zu, \"requested_size\": %zu, \"actual_size\": %zu}}\n",
-			 req->content_length,
-			 property(conn, WSHEAP_PROPERTY_MAX_SIZE),
-			 property(conn, WSHEAP_PROPERTY_TRIM_SIZE), asked, held));
+	add(&text, "], \"body_length\": %zu, \"heap\": {\"max_size\": %zu, \"trim_size\": %zu, \"requested_size\": %zu, \"actual_size\": %zu}}\n",
+	    req->content_length, wsheap_max_size(conn->heap),
+	    wsheap_trim_size(conn->heap), asked, held);
+	if (req->status)
+		return;
+	conn->iov[1].iov_base = text.s;
+	conn->iov[1].iov_len = text.length;
+	conn->nr_iov = 2;
+	conn->left = text.length;
 }
 
 static void build_reply(struct connection *conn)
@@ -491,7 +569,8 @@ static void connection_close(struct connection *conn)
 	/* From here on nobody queues the work. */
 	cancel_work(&conn->work);
 	sock_release(conn->sock);
-	wsheap_pool_free(pool, conn->heap);
+	wsheap_pool_put(conn->heap);
+	client_put(conn->client);
 	kfree(conn);
 	leave_place(turned_away);
 }
@@ -572,9 +651,11 @@ static void connection_open(struct socket *sock)
 	}
 	conn->sock = sock;
 	conn->turned_away = turned_away;
+	if (!turned_away)
+		conn->client = client_get(sock);
 	INIT_WORK(&conn->work, connection_work);
 	await_message(conn);
-	if (turned_away) {
+	if (!conn->client) {
 		/* A message that has no heap is refused with 503. */
 		http_request_init(&conn->request, NULL);
 		conn->state = REPLY;
@@ -681,20 +762,15 @@ static int listener_open(void)
 
 static int __init httpd_init(void)
 {
-	/* One large upload is not to be paid for by all that come after. */
-	static const struct wsheap_args args = {
-		.name = KBUILD_MODNAME,
-		.flags = WSHEAP_ADAPTIVE,
-	};
 	int ret;
 
 	httpd_wq = alloc_workqueue("httpd", WQ_UNBOUND, 0);
 	if (!httpd_wq)
 		return -ENOMEM;
-	pool = wsheap_pool_create(max_size, trim_size, &args, 0, 0);
-	if (IS_ERR(pool)) {
-		ret = PTR_ERR(pool);
-		goto no_pool;
+	everybody = wsheap_group_create("httpd-all", budget, NULL);
+	if (IS_ERR(everybody)) {
+		ret = PTR_ERR(everybody);
+		goto no_group;
 	}
 	ret = listener_open();
 	if (ret) {
@@ -708,8 +784,8 @@ static int __init httpd_init(void)
 	return 0;
 
 no_listener:
-	wsheap_pool_destroy(pool);
-no_pool:
+	wsheap_group_destroy(everybody);
+no_group:
 	destroy_workqueue(httpd_wq);
 	return ret;
 }
@@ -730,7 +806,7 @@ static void __exit httpd_exit(void)
 		   !READ_ONCE(nr_turned_away));
 
 	destroy_workqueue(httpd_wq);
-	wsheap_pool_destroy(pool);
+	wsheap_group_destroy(everybody);
 	pr_info("stopped\n");
 }
 
