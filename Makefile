@@ -1,15 +1,24 @@
 # SPDX-License-Identifier: GPL-2.0
 # For people; the kernel's build reads Kbuild. "make help" lists what there is.
 
+version = $(shell sed -n 's/^MODULE_VERSION("\(.*\)");/\1/p' main.c)
 KERNEL_DIR ?= /lib/modules/$(shell uname -r)/build
 export KERNEL_SRC KERNEL KERNEL_IMAGE ACCEL PORT KEEP
 
-modules modules_install clean:
+modules clean: kernel
+	$(MAKE) -C $(KERNEL_DIR) M=$(CURDIR) $@
+
+# Beside the module, what the build of another driver needs.
+modules_install: kernel
+	$(MAKE) -C $(KERNEL_DIR) M=$(CURDIR) $@
+	install -D -m 644 -t $(INSTALL_MOD_PATH)/usr/src/wsheap-$(version) \
+		wsheap.h wsheap_compat.h Module.symvers
+
+kernel:
 	@test -e $(KERNEL_DIR)/Makefile || { \
 		echo 'error: no kernel to build for at $(KERNEL_DIR):' \
 			'install linux-headers-$(shell uname -r), or set KERNEL_DIR=' >&2; \
 		exit 1; }
-	$(MAKE) -C $(KERNEL_DIR) M=$(CURDIR) $@
 
 demo test test-arch bench fuzz check doc: export KERNEL_DIR := \
 	$(if $(filter file,$(origin KERNEL_DIR)),,$(KERNEL_DIR))
@@ -18,7 +27,7 @@ demo test test-arch bench fuzz check doc:
 
 help:
 	@echo 'make                  build wsheap.ko for the running kernel'
-	@echo 'make modules_install  install it'
+	@echo 'make modules_install  install it, and what drivers are built with'
 	@echo 'make clean            remove what the build made'
 	@echo 'make demo             boot a stock kernel with it and talk to it by curl'
 	@echo 'make test             all tests: KUnit under UML, stress under QEMU'
@@ -29,9 +38,10 @@ help:
 	@echo 'make doc              the documentation as HTML'
 	@echo
 	@echo 'KERNEL_DIR=   build directory of another kernel'
+	@echo 'INSTALL_MOD_PATH=  modules_install puts everything below this'
 	@echo 'KERNEL_SRC=   kernel source for test and bench, instead of Debian'\''s'
 	@echo 'KERNEL=6.1    series of the stock kernel for demo, test, bench'
 	@echo 'ACCEL=kvm     KVM for demo and test, where it works'
 	@echo 'KEEP=1        make demo leaves the guest running; PORT= its port'
 
-.PHONY: modules modules_install clean demo test test-arch bench fuzz check doc help
+.PHONY: modules modules_install clean kernel demo test test-arch bench fuzz check doc help

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the units of wsheap share. A unit calls only those below it:
+ * What the units of wsheap share. A unit calls only those below it, but that a reset
+ * ends actions (savepoint), and a group waits for memory on its way back (chunk):
  *
  *	main		loading, unloading
  *	pool		pools of message heaps

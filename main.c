@@ -59,4 +59,6 @@ subsys_initcall(wsheap_module_init);
 module_exit(wsheap_module_exit);
 
 MODULE_DESCRIPTION("Heaps whose blocks are released together");
+/* The Makefile reads this line. */
+MODULE_VERSION("1.0");
 MODULE_LICENSE("GPL");

@@ -227,7 +227,7 @@ struct wsheap_action {
 	void *data;
 };
 
-/**
+/*
  * struct wsheap_mark - a savepoint of a message heap
  * @used: the newest chunk that had blocks.
  * @cur: the current chunk, or NULL if the message was in its first chunk. Then

@@ -38,6 +38,11 @@
 #define KUNIT_STATIC_STUB_REDIRECT(...) do { } while (0)
 #endif
 
+/* From 6.11 on a test can have user memory. */
+#if LINUX_VERSION_MAJOR > 6 || LINUX_VERSION_PATCHLEVEL > 10
+#define WSHEAP_TEST_USER_MEMORY
+#endif
+
 /* From 6.7 on a shrinker is the kernel's to allocate. */
 #include <linux/shrinker.h>
 

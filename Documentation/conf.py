@@ -21,4 +21,4 @@ kerneldoc_srctree = os.path.abspath("..")
 kerneldoc_verbosity = 1
 
 # Attributes that the C domain does not know.
-c_id_attributes = ["__printf", "__always_inline"]
+c_id_attributes = ["__printf", "__always_inline", "__user"]

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # Static checks: W=1 and sparse against Debian's 6.1 and 6.12 headers (or
-# KERNEL_DIR's), and the kernel tree's own checkpatch and kernel-doc. All are
-# to be silent.
+# KERNEL_DIR's), an installed wsheap and a driver that is built with it, and the
+# kernel tree's own checkpatch and kernel-doc. All are to be silent.
 
 . "$(dirname "$0")/common.sh"
 
@@ -37,16 +37,42 @@ build_strictly() {
 	[ "${PIPESTATUS[0]}" = 0 ]
 }
 
+# An installed wsheap has its version, and a driver elsewhere builds with what lies
+# beside it. Debian's headers have no key and no System.map, which the kernel's
+# modules_install says.
+install_elsewhere() {
+	local build=$cache/check-$release to=$cache/check-$release.to version
+	rm -rf "$to"
+	make -s -C "$build" KERNEL_DIR="$headers" INSTALL_MOD_PATH="$to" \
+		modules_install > "$build.log" 2>&1 ||
+		{ cat "$build.log"; return 1; }
+	find "$to/lib/modules/$release" -name 'wsheap.ko*' | grep . >/dev/null ||
+		echo "no wsheap.ko below $to"
+	version=$(tr '\0' '\n' < "$build/wsheap.ko" | sed -n 's/^version=//p')
+	mkdir "$to/driver"
+	cp "$build"/samples/hello/*.c "$to/driver"
+	cat > "$to/driver/Kbuild" <<-END
+		obj-m := hello.o hello_parser.o
+		ccflags-y := -I$to/usr/src/wsheap-${version:-?}
+		KBUILD_EXTRA_SYMBOLS := $to/usr/src/wsheap-${version:-?}/Module.symvers
+	END
+	make -s -C "$headers" M="$to/driver" modules 2>&1 |
+		{ grep -v 'Skipping BTF generation' || true; }
+	[ "${PIPESTATUS[0]}" = 0 ]
+}
+
 say "static checks (a minute; longer the first time)"
 need sparse:sparse make:make gcc:gcc perl:perl
 
 if [ -n "${KERNEL_DIR:-}" ]; then
 	get_headers
 	silent "W=1 and sparse, $release" build_strictly
+	silent "modules_install, and a driver elsewhere, $release" install_elsewhere
 else
 	for series in 6.1 6.12; do
 		get_headers
 		silent "W=1 and sparse, $release" build_strictly
+	silent "modules_install, and a driver elsewhere, $release" install_elsewhere
 	done
 fi
 

@@ -11,7 +11,6 @@ static int __init hello_init(void)
 {
 	/* A message may ask for 4,096 bytes; 1,024 may stay for the next. */
 	struct wsheap *heap = wsheap_create(4096, 1024, NULL);
-	size_t asked, held;
 	char *greeting;
 
 	if (IS_ERR(heap))
@@ -21,11 +20,8 @@ static int __init hello_init(void)
 	if (greeting)
 		pr_info("hello: %s\n", greeting);
 
-	wsheap_get_property(heap, WSHEAP_PROPERTY_REQUESTED_SIZE, &asked,
-			    sizeof(asked));
-	wsheap_get_property(heap, WSHEAP_PROPERTY_ACTUAL_SIZE, &held,
-			    sizeof(held));
-	pr_info("hello: %zu bytes asked for, %zu held\n", asked, held);
+	pr_info("hello: %zu bytes asked for, %zu held\n",
+		wsheap_requested_size(heap), wsheap_actual_size(heap));
 
 	wsheap_reset(heap);	/* the message is done: the greeting is gone */
 	wsheap_destroy(heap);

@@ -342,9 +342,11 @@ static void build_content(struct connection *conn)
 		add(&text, "}");
 		comma = ", ";
 	}
-	add(&text, "], \"body_length\": %zu, \"heap\": {\"max_size\": %zu, \"trim_size\": %zu, \"requested_size\": %zu, \"actual_size\": %zu}}\n",
-	    req->content_length, wsheap_max_size(conn->heap),
-	    wsheap_trim_size(conn->heap), asked, held);
+	add(&text, "], \"body_length\": %zu, \"heap\": {", req->content_length);
+	add(&text, "\"max_size\": %zu, \"trim_size\": %zu, ",
+	    wsheap_max_size(conn->heap), wsheap_trim_size(conn->heap));
+	add(&text, "\"requested_size\": %zu, \"actual_size\": %zu}}\n", asked,
+	    held);
 	if (req->status)
 		return;
 	conn->iov[1].iov_base = text.s;
