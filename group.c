@@ -157,7 +157,7 @@ void wsheap_group_del_reclaim(struct wsheap_reclaim *reclaim)
 
 /**
  * wsheap_group_create - create a budget for the memory of heaps
- * @name: for reports; copied.
+ * @name: for reports; copied, must not be NULL.
  * @max_size: bytes that the heaps may hold together, in bytes of
  *	WSHEAP_PROPERTY_ACTUAL_SIZE. WSHEAP_UNLIMITED sets no limit, and only counts.
  * @parent: a group whose budget bounds this one, too, or NULL.

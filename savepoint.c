@@ -128,7 +128,8 @@ void wsheap_end_notes(struct wsheap *heap)
 {
 	WRITE_ONCE(heap->noted, false);
 	WRITE_ONCE(heap->status, 0);
-	actions_run(heap, NULL);
+	if (READ_ONCE(heap->actions))
+		actions_run(heap, NULL);
 }
 
 /**
@@ -271,9 +272,12 @@ static noinline void rollback_long(struct wsheap *heap,
  * @heap: the heap.
  * @mark: what wsheap_mark() returned. It stays valid.
  *
- * Older blocks stay as they are. Runs the actions that were added since. The next
- * blocks get the addresses that they would have got at the savepoint, and memory
- * that the heap has obtained meanwhile is used last. Windows has no equivalent.
+ * Older blocks stay as they are. One that wsheap_extend() has changed since has the
+ * size and the address again that it had, but not the bytes that it gave up. Runs the
+ * actions that were added since. The next blocks get the addresses that they would
+ * have got at the savepoint, as far as that memory is still there: one chunk may
+ * have taken the place of others. What the heap has obtained meanwhile is behind the
+ * chunks that are tried first. Windows has no equivalent.
  *
  * Context: as wsheap_reset(). The cost grows with the chunks of the message and with
  * the actions, not with blocks or bytes, except with init_on_free.

@@ -1028,6 +1028,9 @@ static noinline void wsheap_reset_long(struct wsheap *heap)
  * wsheap_reset - release all blocks of a heap and keep the heap
  * @heap: the heap; NULL is ignored.
  *
+ * Runs the heap's actions first, in this context. Two resets of a heap with actions
+ * must not overlap.
+ *
  * Afterwards WSHEAP_PROPERTY_REQUESTED_SIZE is 0, and
  * WSHEAP_PROPERTY_ACTUAL_SIZE at most the heap's trim_size, overhead included.
  * If trim_size is larger than max_size, nothing is trimmed. A private heap is
@@ -1036,8 +1039,8 @@ static noinline void wsheap_reset_long(struct wsheap *heap)
  * released before it is returned. Equivalent of WsResetHeap().
  *
  * Context: any but NMI; on PREEMPT_RT not in hardirq and not under a raw
- * spinlock. Never sleeps and never fails. The cost grows with the number of
- * chunks, not with blocks or bytes, except with init_on_free. Then the blocks are
+ * spinlock. Never sleeps, but for what actions do, and never fails. The cost grows
+ * with the number of chunks, not with blocks or bytes, except with init_on_free. Then the blocks are
  * zeroed with no lock held, and a second reset of the same heap does not wait for
  * the first.
  */

@@ -104,7 +104,7 @@ struct wsheap_pool;
  * @node: the preferred NUMA node. It is used only with WSHEAP_NODE, so that a
  *	zeroed structure does not ask for node 0.
  * @group: the budget that the heap's memory is charged to, or NULL. It has to stay
- *	until the heap is gone.
+ *	until the heap is gone, also one that goes with a device.
  */
 struct wsheap_args {
 	unsigned int flags;
@@ -119,7 +119,7 @@ struct wsheap_args {
  * struct wsheap_error - why a block was refused
  * @code: -EINVAL for a bad gfp or alignment; -EOVERFLOW for a size above the
  *	largest block; -E2BIG for a size above WSHEAP_FIXED_BLOCK_MAX in a private
- *	heap with a maximum size; -EDQUOT for the quota or that maximum; -ENOMEM
+ *	heap with a maximum size; -EDQUOT for the quota, that maximum or a group; -ENOMEM
  *	if the system has no memory.
  * @asked: bytes that the call asked for.
  * @in_use: bytes that the heap's blocks had asked for at that moment. If a group
@@ -615,7 +615,7 @@ DEFINE_FREE(wsheap, struct wsheap *, wsheap_destroy(_T))
 DEFINE_FREE(wsheap_pool, struct wsheap_pool *, wsheap_pool_destroy(_T))
 /* struct wsheap *heap __free(wsheap_pool_put) = wsheap_pool_alloc(...); */
 DEFINE_FREE(wsheap_pool_put, struct wsheap *, wsheap_pool_put(_T))
-/* guard(wsheap)(heap); until the end of the scope, as wsheap_lock() */
+/* guard(wsheap)(heap); until the end of the scope; for heaps that lock */
 DEFINE_GUARD(wsheap, struct wsheap *, wsheap_lock(_T), wsheap_unlock(_T))
 #endif
 

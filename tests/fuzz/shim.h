@@ -132,6 +132,7 @@ SHIM_MEMSET(memset_p, void *)
 #define __exit
 #define EXPORT_SYMBOL_NS(...)
 #define EXPORT_SYMBOL_NS_GPL(...)
+#define THIS_MODULE			((struct module *)NULL)
 #define MODULE_PARM_DESC(...)
 #define module_param(...)
 #define module_param_named(...)
@@ -262,6 +263,11 @@ bool spin_trylock(spinlock_t *lock);
 #define atomic_inc(v)			((void)((v)->counter++))
 #define atomic_dec_return_release(v)	(--(v)->counter)
 #define atomic_read_acquire(v)		((v)->counter)
+#define atomic_long_read(v)		((v)->counter)
+#define atomic_long_sub(n, v)		((void)((v)->counter -= (n)))
+#define atomic_long_try_cmpxchg(v, old, new) \
+	((v)->counter == *(old) ? ((v)->counter = (new), true) : \
+				  (*(old) = (v)->counter, false))
 
 struct wait_queue_head {
 	int unused;
@@ -292,6 +298,7 @@ struct wait_queue_head {
 size_t kmalloc_size_roundup(size_t size);
 void *kmalloc(size_t size, gfp_t gfp);
 void kfree(const void *p);
+size_t ksize(const void *p);
 struct page *alloc_pages(gfp_t gfp, unsigned int order);
 void __free_page(struct page *page);
 void *vmap(struct page **pages, unsigned int nr, unsigned long flags, int prot);
@@ -302,7 +309,8 @@ void *memchr_inv(const void *p, int c, size_t size);
 
 #define kmalloc_node(size, gfp, node)	((void)(node), kmalloc(size, gfp))
 #define kzalloc(size, gfp)		kmalloc(size, (gfp) | __GFP_ZERO)
-#define kvfree(p)			kfree(p)
+#define kvfree(p)			(is_vmalloc_addr(p) ? vfree(p) : kfree(p))
+#define kstrdup(s, gfp)			((const char *)(s))
 #define kstrdup_const(s, gfp)		((const char *)(s))
 #define kfree_const(s)			((void)(s))
 #define alloc_pages_node(node, gfp, order) \
@@ -316,6 +324,12 @@ static inline u64 get_random_u64(void)
 #define get_random_u32()	((u32)get_random_u64())
 #define get_random_long()	((unsigned long)get_random_u64())
 
+/* User space. */
+
+#define __user
+#define copy_from_user(to, from, n)	(memcpy(to, from, n), 0)
+#define strnlen_user(s, n)		((long)strnlen(s, n) + 1)
+
 /* Work that another context does. */
 
 struct llist_head {
@@ -327,8 +341,10 @@ struct llist_node {
 };
 
 #define LLIST_HEAD(name)	struct llist_head name = {}
-#define llist_for_each_safe(pos, n, node) \
-	for ((pos) = (node); (pos) && ((n) = (pos)->next, true); (pos) = (n))
+/* The node is the first member of an entry. */
+#define llist_for_each_entry_safe(pos, n, list, member) \
+	for ((pos) = (void *)(list); \
+	     (pos) && ((n) = (void *)(pos)->member.next, true); (pos) = (n))
 
 static inline bool llist_add(struct llist_node *new, struct llist_head *head)
 {
