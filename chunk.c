@@ -283,8 +283,21 @@ struct wsheap_chunk *wsheap_chunk_obtain(const struct wsheap *heap, size_t size,
 	return chunk;
 }
 
+/* What a group was charged for a chunk. */
+static size_t chunk_charge(const struct wsheap *heap,
+			   const struct wsheap_chunk *chunk)
+{
+	size_t header = heap->path >= WSHEAP_PATH_PRIVATE ?
+			wsheap_private_header_size : sizeof(*chunk);
+
+	if (!heap->group)
+		return 0;
+	return chunk->size + (wsheap_chunk_is_separate(chunk) ?
+			      kmalloc_size_roundup(header) : 0);
+}
+
 /* The one place where heaps release memory. Called without the heap's lock. */
-void wsheap_chunk_release_all(struct wsheap_group *group,
+void wsheap_chunk_release_all(const struct wsheap *heap,
 			      struct wsheap_chunk *chunk, bool may_sleep)
 {
 	struct wsheap_chunk *next;
@@ -294,15 +307,15 @@ void wsheap_chunk_release_all(struct wsheap_group *group,
 	for (; chunk; chunk = next) {
 		mem = chunk->mem;
 		size = chunk->size;
-		charged = wsheap_chunk_actual(chunk);
+		charged = chunk_charge(heap, chunk);
 		next = chunk->next;
 		if (wsheap_chunk_is_separate(chunk))
 			kfree(chunk);
 		if (is_vmalloc_addr(mem) && !may_sleep) {
-			defer_vfree(group, mem, size, charged);
+			defer_vfree(heap->group, mem, size, charged);
 			continue;
 		}
 		kvfree(mem);
-		wsheap_group_uncharge(group, charged);
+		wsheap_group_uncharge(heap->group, charged);
 	}
 }

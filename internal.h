@@ -131,13 +131,13 @@ static inline bool wsheap_chunk_is_separate(const struct wsheap_chunk *chunk)
 	return chunk->mem != chunk;
 }
 
-/* Returns the number of bytes that the heap holds for this chunk. */
+/* Returns the number of bytes that a message heap holds for this chunk. */
 static inline size_t wsheap_chunk_actual(const struct wsheap_chunk *chunk)
 {
 	size_t actual = chunk->size;
 
 	if (wsheap_chunk_is_separate(chunk))
-		actual += ksize(chunk);
+		actual += kmalloc_size_roundup(sizeof(*chunk));
 	return actual;
 }
 
@@ -174,7 +174,7 @@ struct wsheap_chunk *wsheap_chunk_obtain(const struct wsheap *heap, size_t size,
 					 size_t header, gfp_t gfp,
 					 struct wsheap_error *failure);
 void wsheap_memory_wipe(void *mem, size_t size);
-void wsheap_chunk_release_all(struct wsheap_group *group,
+void wsheap_chunk_release_all(const struct wsheap *heap,
 			      struct wsheap_chunk *chunk, bool may_sleep);
 void wsheap_chunk_flush(void);
 bool wsheap_chunk_is_flushed(void);
@@ -262,6 +262,7 @@ void wsheap_undo_alloc(struct wsheap *heap, void *p, size_t size);
 
 /* private.c */
 extern const size_t wsheap_private_object_size;
+extern const size_t wsheap_private_header_size;
 int wsheap_private_setup(struct wsheap *heap, gfp_t gfp);
 void *wsheap_private_alloc(struct wsheap *heap, size_t size, size_t align,
 			   gfp_t gfp, struct wsheap_error *err,

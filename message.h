@@ -29,6 +29,21 @@ static inline size_t chunk_room(const struct wsheap_chunk *chunk)
 }
 
 /*
+ * Takes note that the bytes up to @end are zeroed. Returns the end of all zeroed
+ * bytes, which may include the second part.
+ */
+static __always_inline u32 chunk_set_zeroed(struct wsheap_chunk *chunk, u32 end)
+{
+	if (end >= chunk->zeroed2) {
+		end = max(end, chunk->zeroed2_end);
+		chunk->zeroed2 = chunk->size;
+		chunk->zeroed2_end = chunk->size;
+	}
+	chunk->zeroed = end;
+	return end;
+}
+
+/*
  * Takes note that the bytes from @from to @end may have been written to, and that
  * blocks begin at @from. Of the zeroed parts before and behind the dirty bytes,
  * the larger one is remembered.
@@ -36,8 +51,6 @@ static inline size_t chunk_room(const struct wsheap_chunk *chunk)
 static __always_inline void chunk_mark_dirty(struct wsheap_chunk *chunk, u32 from,
 					     u32 end)
 {
-	/* The newest block may have become smaller since @from was taken. */
-	end = max(end, from);
 	if (chunk->zeroed - end >= chunk->zeroed2_end - chunk->zeroed2) {
 		chunk->zeroed2 = end;
 		chunk->zeroed2_end = chunk->zeroed;
@@ -134,7 +147,8 @@ static inline void wsheap_note_size(struct wsheap *heap, size_t more)
 {
 	size_t size = size_add(wsheap_message_size(heap), more);
 
-	heap->high = max_t(size_t, heap->high, min_t(size_t, U32_MAX, size));
+	heap->high = max_t(size_t, heap->high, min_t(size_t, INT_MAX, size));
+	wsheap_note(heap);
 }
 
 #endif /* _WSHEAP_MESSAGE_H */

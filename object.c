@@ -71,7 +71,7 @@ static void object_free(struct wsheap *heap, bool may_sleep)
 		wsheap_end_notes(heap);
 	chunks = heap->path >= WSHEAP_PATH_PRIVATE ? wsheap_private_chunks(heap) :
 						     wsheap_message_chunks(heap);
-	wsheap_chunk_release_all(heap->group, chunks, may_sleep);
+	wsheap_chunk_release_all(heap, chunks, may_sleep);
 	object_end(heap);
 }
 

@@ -55,7 +55,7 @@ static void region_add(struct wsheap_private *private,
 {
 	rb_add(&region->node, &private->regions, region_less);
 	private_set_actual(private,
-			   private->heap.actual + wsheap_chunk_actual(&region->chunk));
+			   private->heap.actual + region_actual(region));
 }
 
 /* @drop is for wsheap_chunk_release_all(). */
@@ -64,7 +64,7 @@ static void region_del(struct wsheap_private *private,
 {
 	rb_erase(&region->node, &private->regions);
 	private_set_actual(private,
-			   private->heap.actual - wsheap_chunk_actual(&region->chunk));
+			   private->heap.actual - region_actual(region));
 	region->chunk.next = *drop;
 	*drop = &region->chunk;
 }
@@ -175,12 +175,12 @@ static struct wsheap_region *private_grow(struct wsheap_private *private,
 	if (!chunk)
 		return ERR_PTR(req->failure->code);
 	/* Somebody else may have been faster. */
-	if (wsheap_chunk_actual(chunk) > heap->max_size - heap->actual) {
+	region = container_of(chunk, struct wsheap_region, chunk);
+	if (region_actual(region) > heap->max_size - heap->actual) {
 		chunk->next = *drop;
 		*drop = chunk;
 		return ERR_PTR(-EDQUOT);
 	}
-	region = container_of(chunk, struct wsheap_region, chunk);
 	region_add(private, region);
 	if (!dedicated)
 		region_share(private, region);
@@ -377,7 +377,7 @@ static void *private_try(struct wsheap_private *private,
 		p = NULL;
 	}
 	private_leave(private, irq);
-	wsheap_chunk_release_all(private->heap.group, drop, false);
+	wsheap_chunk_release_all(&private->heap, drop, false);
 	return p;
 }
 
@@ -566,7 +566,7 @@ static noinline void private_free(struct wsheap *heap, void *p,
 	wsheap_tile_release(private, block);
 out:
 	private_leave(private, irq);
-	wsheap_chunk_release_all(private->heap.group, drop, false);
+	wsheap_chunk_release_all(&private->heap, drop, false);
 }
 
 /* A heap that locks has the short path as well, apart for the registers it takes. */
@@ -901,7 +901,7 @@ size_t wsheap_compact(struct wsheap *heap)
 	private_shrink(private, &drop);
 	largest = private_largest_free(private);
 	private_leave(private, irq);
-	wsheap_chunk_release_all(private->heap.group, drop, false);
+	wsheap_chunk_release_all(&private->heap, drop, false);
 	return largest;
 }
 EXPORT_SYMBOL_NS_GPL(wsheap_compact, WSHEAP_NS);
@@ -949,18 +949,19 @@ static void private_begin(struct wsheap_private *private)
 	wsheap_tile_begin(private);
 	WRITE_ONCE(private->heap.left, private->heap.max_size);
 	/* The initial region counts also while a reset wipes it. */
-	private_set_actual(private, wsheap_chunk_actual(&private->initial->chunk));
+	private_set_actual(private, region_actual(private->initial));
 }
 
 static void private_add_initial(struct wsheap_private *private)
 {
 	private_set_actual(private, private->heap.actual -
-				    wsheap_chunk_actual(&private->initial->chunk));
+				    region_actual(private->initial));
 	region_add(private, private->initial);
 	region_share(private, private->initial);
 }
 
 const size_t wsheap_private_object_size = sizeof(struct wsheap_private);
+const size_t wsheap_private_header_size = sizeof(struct wsheap_region);
 
 /* Called before anybody else knows the heap. */
 int wsheap_private_setup(struct wsheap *heap, gfp_t gfp)
@@ -1043,7 +1044,7 @@ void wsheap_private_reset(struct wsheap *heap)
 	if (add)
 		private_add_initial(private);
 	private_leave(private, irq);
-	wsheap_chunk_release_all(heap->group, chunks, false);
+	wsheap_chunk_release_all(heap, chunks, false);
 }
 
 /* Returns all that a heap holds, as a list for wsheap_chunk_release_all(). */

@@ -363,6 +363,15 @@ static inline bool region_is_dedicated(const struct wsheap_region *region)
 	return wsheap_chunk_is_separate(&region->chunk);
 }
 
+static inline size_t region_actual(const struct wsheap_region *region)
+{
+	size_t actual = region->chunk.size;
+
+	if (region_is_dedicated(region))
+		actual += kmalloc_size_roundup(sizeof(*region));
+	return actual;
+}
+
 static inline struct wsheap_block *region_first(const struct wsheap_region *region)
 {
 	return block_at(region->chunk.mem, REGION_FIRST);

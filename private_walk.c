@@ -220,7 +220,7 @@ static int private_walk(const struct wsheap_private *private,
 		return -ENODATA;
 	entry->kind = WSHEAP_WALK_REGION;
 	entry->address = region->chunk.mem;
-	entry->size = wsheap_chunk_actual(&region->chunk);
+	entry->size = region_actual(region);
 	entry->overhead = region_is_dedicated(region) ?
 			  entry->size - region->chunk.size :
 			  REGION_OVERHEAD;

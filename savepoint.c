@@ -126,10 +126,21 @@ static __always_inline void actions_run(struct wsheap *heap,
 /* What a reset does of which most messages have nothing. */
 void wsheap_end_notes(struct wsheap *heap)
 {
+	unsigned long irq;
+	size_t size;
+
 	WRITE_ONCE(heap->noted, false);
 	WRITE_ONCE(heap->status, 0);
 	if (READ_ONCE(heap->actions))
 		actions_run(heap, NULL);
+	if (!heap->high || heap->path >= WSHEAP_PATH_PRIVATE)
+		return;
+	irq = wsheap_enter(heap);
+	size = wsheap_message_size(heap);
+	if (heap->high > size)
+		heap->slack += heap->high - size;
+	heap->high = 0;
+	wsheap_leave(heap, irq);
 }
 
 /**
@@ -155,6 +166,7 @@ void __wsheap_mark(struct wsheap *heap, struct wsheap_mark *mark)
 	mark->requested = wsheap_requested_size(heap);
 	mark->cursor = heap->cur->mem + heap->cur->used;
 	mark->alt_used = heap->alt->used;
+	mark->newest_used = heap->used ? heap->used->used : 0;
 	mark->slack = heap->slack;
 	wsheap_leave(heap, irq);
 }
@@ -172,6 +184,7 @@ static void mark_complete(const struct wsheap *heap, struct wsheap_mark *mark)
 	mark->alt = NO_CHUNK;
 	mark->actions = NULL;
 	mark->alt_used = NO_CHUNK->used;
+	mark->newest_used = mark->cursor - (char *)mark->cur->mem;
 }
 
 /* How much of a chunk that was in use at a savepoint was used then. */
@@ -180,7 +193,9 @@ static u32 mark_used(const struct wsheap_mark *mark,
 {
 	if (chunk == mark->cur)
 		return mark->cursor - (char *)chunk->mem;
-	return chunk == mark->alt ? mark->alt_used : chunk->used;
+	if (chunk == mark->alt)
+		return mark->alt_used;
+	return chunk == mark->used ? mark->newest_used : chunk->used;
 }
 
 /*
@@ -215,10 +230,26 @@ static void rollback_chunk(struct wsheap *heap, struct wsheap_chunk *chunk)
 	*link = chunk;
 }
 
-static void rollback_used(struct wsheap_chunk *chunk, u32 used)
+/*
+ * As chunk_mark_dirty(). The newest block may have become smaller since the savepoint.
+ * Then the bytes before @from are a part of it again, and count as zeroed.
+ */
+static __always_inline void rollback_dirty(struct wsheap_chunk *chunk, u32 from,
+					   u32 end)
 {
-	if (chunk->used != used)
-		chunk_take_back(chunk, used);
+	end = max(end, from);
+	if (unlikely(chunk->zeroed < end))
+		chunk_set_zeroed(chunk, end);
+	chunk_mark_dirty(chunk, from, end);
+}
+
+static void rollback_used(struct wsheap_chunk *chunk, u32 from)
+{
+	if (chunk == NO_CHUNK || chunk->used == from)
+		return;
+	if (want_init_on_alloc(0) && !want_init_on_free())
+		rollback_dirty(chunk, from, chunk->used);
+	chunk->used = from;
 }
 
 static noinline void rollback_long(struct wsheap *heap,
@@ -239,7 +270,6 @@ static noinline void rollback_long(struct wsheap *heap,
 		irq = wsheap_enter(heap);
 	}
 	wsheap_note_size(heap, 0);
-	heap->state &= ~WSHEAP_STATE_REWIND;
 	while ((chunk = heap->used) != mark->used) {
 		heap->used = chunk->next;
 		chunk_take_back(chunk, chunk->start);
@@ -262,6 +292,8 @@ static noinline void rollback_long(struct wsheap *heap,
 	heap->alt = mark->alt;
 	rollback_used(heap->cur, mark_used(mark, heap->cur));
 	rollback_used(heap->alt, mark->alt_used);
+	if (heap->used)
+		rollback_used(heap->used, mark_used(mark, heap->used));
 	WRITE_ONCE(heap->left, heap->max_size - mark->requested);
 	heap->slack = mark->slack;
 	wsheap_leave(heap, irq);
@@ -296,7 +328,7 @@ void wsheap_rollback(struct wsheap *heap, const struct wsheap_mark *mark)
 	cur = heap->cur;
 	used = mark->cursor - (char *)cur->mem;
 	if (want_init_on_alloc(0))
-		chunk_mark_dirty(cur, used, heap->cursor - (char *)cur->mem);
+		rollback_dirty(cur, used, heap->cursor - (char *)cur->mem);
 	WRITE_ONCE(heap->left, heap->max_size - mark->requested);
 	heap->slack = mark->slack;
 	wsheap_set_cursor(heap, cur, used);
@@ -304,8 +336,8 @@ void wsheap_rollback(struct wsheap *heap, const struct wsheap_mark *mark)
 EXPORT_SYMBOL_NS_GPL(wsheap_rollback, WSHEAP_NS);
 
 /*
- * The chunk that a block is the newest one of, or NULL. Only these two may give out
- * what follows it.
+ * The chunk that a block is the newest one of, or NULL. Blocks are cut from the first
+ * two. The newest block of all may lie in a third one.
  */
 static struct wsheap_chunk *extend_chunk(const struct wsheap *heap, const char *p,
 					 size_t length)
@@ -314,6 +346,8 @@ static struct wsheap_chunk *extend_chunk(const struct wsheap *heap, const char *
 		return heap->cur;
 	if (p + length == heap->alt->mem + heap->alt->used)
 		return heap->alt;
+	if (heap->used && p + length == heap->used->mem + heap->used->used)
+		return heap->used;
 	return NULL;
 }
 

@@ -195,6 +195,8 @@ int wsheap_appendf(struct wsheap *heap, char **string, size_t *length, gfp_t gfp
 	va_list ap;
 	char *p;
 
+	if (!wsheap_is_message(heap))
+		return -EINVAL;
 	va_start(ap, fmt);
 	more = vsnprintf(NULL, 0, fmt, ap);
 	va_end(ap);

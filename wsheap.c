@@ -53,21 +53,6 @@ static size_t wsheap_trim_limit(const struct wsheap *heap)
  * Without init_on_alloc, @zeroed is always @size.
  */
 
-/*
- * Takes note that the bytes up to @end are zeroed. Returns the end of all zeroed
- * bytes, which may include the second part.
- */
-static __always_inline u32 chunk_set_zeroed(struct wsheap_chunk *chunk, u32 end)
-{
-	if (end >= chunk->zeroed2) {
-		end = max(end, chunk->zeroed2_end);
-		chunk->zeroed2 = chunk->size;
-		chunk->zeroed2_end = chunk->size;
-	}
-	chunk->zeroed = end;
-	return end;
-}
-
 /* Returns how far to zero for a block that ends at @end. */
 static __always_inline u32 chunk_stretch(const struct wsheap_chunk *chunk,
 					 u32 end)
@@ -445,7 +430,7 @@ void *wsheap_alloc_instead(struct wsheap *heap, size_t size, size_t align,
 	}
 	wsheap_leave(heap, irq);
 
-	wsheap_chunk_release_all(heap->group, removed, false);
+	wsheap_chunk_release_all(heap, removed, false);
 	if (code)
 		return NULL;
 	if (req.zero)
@@ -524,7 +509,7 @@ int wsheap_make_room(struct wsheap *heap, size_t bytes, size_t more, gfp_t gfp)
 			code = -ENOMEM;
 	}
 	wsheap_leave(heap, irq);
-	wsheap_chunk_release_all(heap->group, removed, false);
+	wsheap_chunk_release_all(heap, removed, false);
 	return code;
 }
 
@@ -810,7 +795,6 @@ static void wsheap_decide_retention(struct wsheap *heap, struct retention *keep)
 		if (chunk->keeper)
 			keep->keeper = wsheap_chunk_actual(chunk);
 	}
-	size = max_t(size_t, size, heap->high);
 	if (adaptive)
 		peak = heap->peak - heap->peak / PEAK_DECAY;
 	else if (heap->state & WSHEAP_STATE_COALESCE)
@@ -880,7 +864,6 @@ static void wsheap_end_message(struct wsheap *heap)
 	heap->alt = NO_CHUNK;
 	WRITE_ONCE(heap->left, heap->max_size);
 	heap->slack = 0;
-	heap->high = 0;
 	heap->next_order = CHUNK_FIRST_ORDER;
 	heap->state &= ~(WSHEAP_STATE_GREW | WSHEAP_STATE_REWIND);
 }
@@ -980,7 +963,7 @@ static bool wsheap_may_rewind(struct wsheap *heap)
 		return true;
 	if (!first)
 		return false;
-	size = max_t(size_t, first->used - first->start + heap->slack, heap->high);
+	size = first->used - first->start + heap->slack;
 	keeper = first->keeper ? wsheap_chunk_actual(first) : 0;
 	heap->peak = max_t(size_t, heap->peak, size);
 	return heap->actual <= wsheap_adaptive_limit(size, keeper);
@@ -1003,7 +986,6 @@ static noinline void wsheap_reset_long(struct wsheap *heap)
 			wsheap_rewind(heap, first, first->mem + first->used);
 			first->used = first->start;
 		}
-		heap->high = 0;
 	} else {
 		wsheap_decide_retention(heap, &keep);
 		kept = wsheap_trim(heap, &keep, &removed);
@@ -1021,7 +1003,7 @@ static noinline void wsheap_reset_long(struct wsheap *heap)
 		heap->state |= WSHEAP_STATE_REWIND;
 	wsheap_leave(heap, irq);
 	if (removed)
-		wsheap_chunk_release_all(heap->group, removed, false);
+		wsheap_chunk_release_all(heap, removed, false);
 }
 
 /**

@@ -237,6 +237,7 @@ struct wsheap_action {
  * @requested: bytes asked for.
  * @cursor: where the next block of @cur would have begun.
  * @alt_used: how much of @alt was used.
+ * @newest_used: how much of @used was used.
  * @slack: bytes that one chunk might need more.
  *
  * All members are private. See wsheap_mark().
@@ -249,6 +250,7 @@ struct wsheap_mark {
 	size_t requested;
 	char *cursor;
 	u32 alt_used;
+	u32 newest_used;
 	u32 slack;
 };
 

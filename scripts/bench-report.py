@@ -458,7 +458,7 @@ class Report:
             judge(f"{what}-100000 / {what}-10",
                   divide(get(zero, "heap", f"{what}-100000"),
                          get(zero, "heap", f"{what}-10")), 1.10)
-        judge("size-of-heap, bytes", get(zero, "heap", "size-of-heap"), 128)
+        judge("size-of-heap, bytes", get(zero, "heap", "size-of-heap"), 192)
         held = self.held_ratios().get("all recorded")
         judge("bytes held / asked for, median of all messages",
               held["median"] if held else None, 1.35)

@@ -62,7 +62,7 @@ static void check_private(struct kunit *test, struct wsheap *heap)
 
 	KUNIT_ASSERT_TRUE(test, wsheap_validate(heap, NULL));
 	for (node = rb_first(&private->regions); node; node = rb_next(node))
-		actual += wsheap_chunk_actual(&region_of(node)->chunk);
+		actual += region_actual(region_of(node));
 	KUNIT_ASSERT_EQ(test, actual, actual_of(heap));
 	KUNIT_ASSERT_LE(test, actual, max_size_of(heap));
 	KUNIT_ASSERT_NULL(test, heap->cursor);

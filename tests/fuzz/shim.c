@@ -321,11 +321,6 @@ void *kmalloc(size_t size, gfp_t gfp)
 			 gfp & __GFP_ZERO);
 }
 
-size_t ksize(const void *p)
-{
-	return area_find(p)->size;
-}
-
 void kfree(const void *p)
 {
 	if (p && p != ZERO_SIZE_PTR)

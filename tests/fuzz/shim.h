@@ -298,7 +298,6 @@ struct wait_queue_head {
 size_t kmalloc_size_roundup(size_t size);
 void *kmalloc(size_t size, gfp_t gfp);
 void kfree(const void *p);
-size_t ksize(const void *p);
 struct page *alloc_pages(gfp_t gfp, unsigned int order);
 void __free_page(struct page *page);
 void *vmap(struct page **pages, unsigned int nr, unsigned long flags, int prot);
