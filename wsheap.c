@@ -1022,9 +1022,9 @@ static noinline void wsheap_reset_long(struct wsheap *heap)
  *
  * Context: any but NMI; on PREEMPT_RT not in hardirq and not under a raw
  * spinlock. Never sleeps, but for what actions do, and never fails. The cost grows
- * with the number of chunks, not with blocks or bytes, except with init_on_free. Then the blocks are
- * zeroed with no lock held, and a second reset of the same heap does not wait for
- * the first.
+ * with the number of chunks, not with blocks or bytes, except with init_on_free.
+ * Then the blocks are zeroed with no lock held, and a second reset of the same heap
+ * does not wait for the first.
  */
 void wsheap_reset(struct wsheap *heap)
 {
