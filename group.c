@@ -20,6 +20,7 @@
 #include <linux/atomic.h>
 #include <linux/export.h>
 #include <linux/limits.h>
+#include <linux/once_lite.h>
 
 static bool group_try_add(struct wsheap_group *group, size_t size)
 {
@@ -190,6 +191,13 @@ struct wsheap_group *wsheap_group_create(const char *name, size_t max_size,
 }
 EXPORT_SYMBOL_NS_GPL(wsheap_group_create, WSHEAP_NS);
 
+static void report_users(const struct wsheap_group *group, int users,
+			 unsigned long caller)
+{
+	pr_err("group %s destroyed while %d heaps, pools or groups belong to it: left alone; called from %pS\n",
+	       group->name, users, (void *)caller);
+}
+
 /**
  * wsheap_group_destroy - release a group
  * @group: the group, which no heap, pool or group refers to any more; NULL and an
@@ -209,8 +217,7 @@ void wsheap_group_destroy(struct wsheap_group *group)
 	might_sleep();
 	users = atomic_read_acquire(&group->users);
 	if (users) {
-		pr_err("group %s destroyed while %d heaps, pools or groups belong to it: left alone; called from %pS\n",
-		       group->name, users, (void *)_RET_IP_);
+		DO_ONCE_LITE(report_users, group, users, _RET_IP_);
 		return;
 	}
 	/* Memory of heaps that are gone may still be charged. */

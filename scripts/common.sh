@@ -352,7 +352,16 @@ run_kunit() {
 	# A complaint of the kernel while the cases run is a failure, too.
 	sed -n '/KTAP version/,$p' "$build/test.log" > "$build/cases.log"
 	check "clean kernel log" '' "$(log_is_clean "$build/cases.log" || true)"
-	# The cases make one mistake that is to be reported, many times.
-	check "a mistake reported once, and nothing else said" 1 \
-		"$(grep -a -c "^wsheap: " "$build/cases.log" || true)"
+	# The cases make mistakes of these kinds, many times. Each is to be reported
+	# once, but for what a module leaves behind.
+	local mistake said="$build/said.log"
+	grep -a '^wsheap: ' "$build/cases.log" |
+		grep -a -v 'module gone leaves heap' > "$said" || true
+	for mistake in 'refused: a block must not have a zone flag' \
+		'__wsheap_mark() called on private heap' \
+		'wsheap_exit() called on heap' 'group .* destroyed while'; do
+		check "reported once: $mistake" 1 "$(grep -a -c "$mistake" "$said" || true)"
+		sed -i "/$mistake/d" "$said"
+	done
+	check "nothing else said" '' "$(cat "$said")"
 }
