@@ -1251,7 +1251,7 @@ static void extending_nothing_allocates(struct kunit *test)
 static void refused_growth_leaves_the_block(struct kunit *test)
 {
 	static const size_t absurd[] = {
-		(size_t)INT_MAX + 1, SIZE_MAX / 2, SIZE_MAX - PAGE_SIZE, SIZE_MAX - 8,
+		(size_t)INT_MAX + 1, SIZE_MAX / 4 * 3, SIZE_MAX - PAGE_SIZE, SIZE_MAX - 8,
 		SIZE_MAX - 7, SIZE_MAX - 1, SIZE_MAX,
 	};
 	unsigned int i, behind;
