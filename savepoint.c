@@ -305,11 +305,12 @@ static noinline void rollback_long(struct wsheap *heap,
  * @mark: what wsheap_mark() returned. It stays valid.
  *
  * Older blocks stay as they are. One that wsheap_extend() has changed since has the
- * size and the address again that it had, but not the bytes that it gave up. Runs the
- * actions that were added since. The next blocks get the addresses that they would
- * have got at the savepoint, as far as that memory is still there: one chunk may
- * have taken the place of others. What the heap has obtained meanwhile is behind the
- * chunks that are tried first. Windows has no equivalent.
+ * size and the address again that it had, but not the bytes that it gave up. What it
+ * grew by may stay, up to its alignment, until the reset. Runs the actions that were
+ * added since. The next blocks get the addresses that they would have got at the
+ * savepoint, as far as that memory is still there: one chunk may have taken the place
+ * of others. What the heap has obtained meanwhile is behind the chunks that are tried
+ * first. Windows has no equivalent.
  *
  * Context: as wsheap_reset(). The cost grows with the chunks of the message and with
  * the actions, not with blocks or bytes, except with init_on_free.
@@ -445,21 +446,21 @@ void wsheap_undo_alloc(struct wsheap *heap, void *p, size_t size)
 	if (want_init_on_free())
 		memset(p, 0, size);
 	irq = wsheap_enter(heap);
-	chunk = extend_chunk(heap, p, length);
+	/* A dedicated chunk has only this block, and is of use for others again. */
+	for (link = &heap->used; (chunk = *link); link = &chunk->next)
+		if (chunk->mem == p && chunk->used == length && chunk != heap->cur)
+			break;
 	if (chunk) {
-		chunk_retreat(chunk, length);
+		if (heap->alt == chunk)
+			heap->alt = NO_CHUNK;
+		*link = chunk->next;
+		chunk_take_back(chunk, 0);
+		chunk->next = heap->free_chunks;
+		heap->free_chunks = chunk;
 	} else {
-		/* A dedicated chunk has only this block. */
-		for (link = &heap->used; (chunk = *link); link = &chunk->next)
-			if (chunk->mem + chunk->start == p &&
-			    chunk->used == chunk->start + length)
-				break;
-		if (chunk) {
-			*link = chunk->next;
-			chunk_take_back(chunk, chunk->start);
-			chunk->next = heap->free_chunks;
-			heap->free_chunks = chunk;
-		}
+		chunk = extend_chunk(heap, p, length);
+		if (chunk)
+			chunk_retreat(chunk, length);
 	}
 	WRITE_ONCE(heap->left, heap->left + size);
 	wsheap_leave(heap, irq);

@@ -1457,6 +1457,7 @@ static void rollback_takes_back_what_a_block_grew_by(struct kunit *test)
 {
 	static const size_t sizes[] = { 101, 200, 3000, 9000, 40000 };
 	struct wsheap *heap = life_heap(test, SZ_1M, SIZE_MAX);
+	size_t whole = ALIGN(100, wsheap_block_align(heap));
 	unsigned int i, round;
 	struct sight sight;
 
@@ -1469,9 +1470,9 @@ static void rollback_takes_back_what_a_block_grew_by(struct kunit *test)
 			take_sight(heap, &sight);
 			q = wsheap_extend(heap, p, 100, sizes[i], GFP_KERNEL);
 			KUNIT_ASSERT_NOT_NULL(test, q);
-			/* Up to 104 it is a part of the older block. */
-			if (sizes[i] > 104)
-				memset(q + 104, FILL_RELEASED, sizes[i] - 104);
+			/* Up to its alignment it is a part of the older block. */
+			if (sizes[i] > whole)
+				memset(q + whole, FILL_RELEASED, sizes[i] - whole);
 			roll_back_to(test, heap, &sight);
 			KUNIT_ASSERT_NULL(test, memchr_inv(p, FILL_OLDER, 100));
 			if (!want_init_on_alloc(0) && !want_init_on_free())
@@ -2148,6 +2149,25 @@ static void bad_user_memory_charges_nothing(struct kunit *test)
 							     GFP_KERNEL)), -EOVERFLOW);
 	KUNIT_EXPECT_EQ(test, PTR_ERR(wsheap_memdup_user(heap, BAD_USER, 10,
 							 GFP_KERNEL | __GFP_NOFAIL)), -EINVAL);
+	end_heap(test, heap);
+}
+
+/* A sender does not make the heap hold more by copies that fail. */
+static void failed_copies_hold_memory_once(struct kunit *test)
+{
+	struct wsheap *heap = life_heap(test, WSHEAP_UNLIMITED, SIZE_MAX);
+	unsigned int i;
+	size_t held = 0;
+
+	KUNIT_ASSERT_NOT_NULL(test, wsheap_alloc(heap, 8, GFP_KERNEL));
+	for (i = 0; i < 20; i++) {
+		KUNIT_ASSERT_EQ(test, PTR_ERR(wsheap_memdup_user(heap, BAD_USER, 100000,
+								 GFP_KERNEL)), -EFAULT);
+		KUNIT_ASSERT_EQ(test, requested_of(heap), 8);
+		if (i)
+			KUNIT_ASSERT_EQ(test, actual_of(heap), held);
+		held = actual_of(heap);
+	}
 	end_heap(test, heap);
 }
 
@@ -3028,6 +3048,7 @@ static struct kunit_case wsheap_life_cases[] = {
 #ifdef kunit_activate_static_stub
 	KUNIT_CASE_PARAM(messages_that_roll_back_take_nothing_from_the_third_on,
 			 life_gen_params),
+	KUNIT_CASE_PARAM(failed_copies_hold_memory_once, life_gen_params),
 	KUNIT_CASE_PARAM(message_that_tries_often_comes_to_one_chunk, life_gen_params),
 	KUNIT_CASE_PARAM(what_is_tried_often_is_obtained_once, life_gen_params),
 	KUNIT_CASE_PARAM(rollback_wipes_with_interrupts_on, life_gen_params),
