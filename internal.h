@@ -14,6 +14,7 @@
  *	private_tile	the memory of private heaps
  *	list		the list of all heaps
  *	misuse		reports of a driver's mistakes
+ *	class		what is counted of the heaps of a name
  *	chunk		memory from the system, and back to it
  *	group		budgets for that memory
  */
@@ -28,6 +29,7 @@
 #include <linux/atomic.h>
 #include <linux/dma-mapping.h>
 #include <linux/kernel.h>
+#include <linux/percpu.h>
 #include <linux/slab.h>
 
 #include "wsheap.h"
@@ -52,8 +54,6 @@
 #define WSHEAP_POOLED	BIT(15)
 /* The object is a part of another structure. */
 #define WSHEAP_EMBEDDED	BIT(14)
-/* The heap has its name to itself. Otherwise it is the pool's or a module's. */
-#define WSHEAP_NAMED	BIT(13)
 
 /**
  * enum wsheap_path - how the blocks of a heap are allocated
@@ -87,7 +87,7 @@ enum wsheap_path {
 /* Takes note that a reset has more to do. The short one does not look for that. */
 static __always_inline void wsheap_note(struct wsheap *heap)
 {
-	heap->state &= ~WSHEAP_STATE_REWIND;
+	heap->state |= WSHEAP_STATE_LONG;
 	WRITE_ONCE(heap->noted, true);
 }
 
@@ -283,6 +283,121 @@ void *wsheap_alloc_instead(struct wsheap *heap, size_t size, size_t align,
 			   unsigned long caller, size_t credit);
 int wsheap_make_room(struct wsheap *heap, size_t bytes, size_t more, gfp_t gfp);
 
+/* class.c */
+/**
+ * enum wsheap_refusal - why a class has refused blocks
+ * @WSHEAP_REFUSED_QUOTA: a heap's max_size.
+ * @WSHEAP_REFUSED_GROUP: a group's.
+ * @WSHEAP_REFUSED_MEMORY: the system has none.
+ * @WSHEAP_REFUSED_SIZE: above the largest block.
+ * @WSHEAP_REFUSED_SENSE: a bad argument.
+ * @WSHEAP_REFUSALS: how many there are.
+ */
+enum wsheap_refusal {
+	WSHEAP_REFUSED_QUOTA,
+	WSHEAP_REFUSED_GROUP,
+	WSHEAP_REFUSED_MEMORY,
+	WSHEAP_REFUSED_SIZE,
+	WSHEAP_REFUSED_SENSE,
+	WSHEAP_REFUSALS,
+};
+
+/**
+ * struct wsheap_counts - what is counted of a class
+ * @heaps: heaps that were made, less those that went.
+ * @messages: messages of heaps that went.
+ * @asked: bytes that these asked for.
+ * @waste: bytes that were given up at the ends of chunks.
+ * @chunks: chunks that were obtained from the system.
+ * @refused: blocks that were refused.
+ *
+ * There is one for each CPU. Only their sums have a meaning.
+ */
+struct wsheap_counts {
+	long heaps;
+	u64 messages;
+	u64 asked;
+	u64 waste;
+	u64 chunks;
+	u64 refused[WSHEAP_REFUSALS];
+};
+
+/**
+ * struct wsheap_class - the heaps of one name and one module
+ * @counts: for each CPU.
+ * @pools: number of pools.
+ * @largest: bytes that the largest message asked for, of the heaps that went.
+ * @most_held: the most bytes that a heap held when a message ended.
+ * @reported: which kinds of misuse.
+ * @owner: the module, while it is there.
+ * @gone: it is not there any more.
+ * @module: its name.
+ * @name: for reports.
+ * @node: in the table, protected by classes_lock.
+ */
+struct wsheap_class {
+	struct wsheap_counts __percpu *counts;
+	atomic_t pools;
+	size_t largest;
+	size_t most_held;
+	unsigned long reported;
+	struct module *owner;
+	bool gone;
+	const char *module;
+	const char *name;
+	struct hlist_node node;
+};
+
+struct wsheap_class *wsheap_class_get(struct wsheap_creator *creator,
+				      const char *name, bool pool);
+struct wsheap_class *__wsheap_class_get(struct wsheap_creator *creator,
+					const char *name, bool pool);
+void wsheap_class_put_pool(struct wsheap_class *class);
+void wsheap_class_add_messages(const struct wsheap *heap);
+void wsheap_class_note_held(struct wsheap_class *class, size_t held);
+void wsheap_class_count_refusal(struct wsheap_class *class, int code, bool group);
+void wsheap_class_sum(const struct wsheap_class *class, struct wsheap_counts *sum);
+void wsheap_class_for_each(void (*fn)(struct wsheap_class *class, void *data),
+			   void *data);
+void wsheap_class_forget_module(const struct module *module);
+void wsheap_class_exit(void);
+
+/* One more heap, or one less. */
+static __always_inline void wsheap_class_add_heap(struct wsheap_class *class)
+{
+	this_cpu_inc(class->counts->heaps);
+}
+
+static __always_inline void wsheap_class_put(struct wsheap_class *class)
+{
+	this_cpu_dec(class->counts->heaps);
+}
+
+/* The class of a heap without a name, if its creator knows it already. */
+static __always_inline struct wsheap_class *
+wsheap_class_get_heap(struct wsheap_creator *creator, const char *name)
+{
+	struct wsheap_class *class = READ_ONCE(creator->class);
+
+	if (name || !class)
+		return wsheap_class_get(creator, name, false);
+	wsheap_class_add_heap(class);
+	return class;
+}
+
+/* A message ends: by a reset, or with its heap. @small: its size fits 32 bits. */
+static __always_inline void wsheap_count_message(struct wsheap *heap, bool small)
+{
+	size_t asked = heap->max_size - heap->left;
+
+	heap->messages++;
+	heap->asked += asked;
+	if (!small)
+		asked = min_t(size_t, asked, U32_MAX);
+	if (unlikely((u32)asked > heap->largest))
+		heap->largest = asked;
+}
+
 /* list.c */
 void wsheap_list_add(struct wsheap *heap);
 void wsheap_list_del(struct wsheap *heap);
@@ -292,13 +407,11 @@ void wsheap_list_report_all(void);
 
 /* object.c */
 bool wsheap_args_valid(const struct wsheap_args *args);
-const char *wsheap_copy_name(const struct wsheap_args *args,
-			     const struct wsheap_creator *creator);
 struct wsheap *wsheap_object_alloc(const struct wsheap_args *args, size_t size,
 				   gfp_t gfp);
 struct wsheap *wsheap_object_create_pooled(size_t max_size, size_t trim_size,
 					   const struct wsheap_args *args,
-					   struct module *owner, bool keeper,
+					   struct wsheap_class *class, bool keeper,
 					   gfp_t gfp);
 bool wsheap_object_try_release(struct wsheap *heap, bool may_sleep);
 void wsheap_object_release(struct wsheap *heap);

@@ -119,9 +119,8 @@ int wsheap_for_each(int (*fn)(struct wsheap *heap, void *data), void *data)
 EXPORT_SYMBOL_NS_GPL(wsheap_for_each, WSHEAP_NS);
 
 /*
- * Reports the heaps that a module leaves behind. Their names must not go with it.
- * What lies in a structure of the module may go with that, so it is forgotten. A
- * pool reports its heaps itself.
+ * Reports the heaps that a module leaves behind. What lies in a structure of the
+ * module may go with that, so it is forgotten. A pool reports its heaps itself.
  */
 void wsheap_list_report_module(const struct module *module, const char *name)
 {
@@ -129,12 +128,11 @@ void wsheap_list_report_module(const struct module *module, const char *name)
 
 	spin_lock_irq(&all_heaps_lock);
 	list_for_each_entry_safe(heap, next, &all_heaps, all) {
-		if (heap->owner != module)
+		if (heap->class->owner != module)
 			continue;
-		heap->owner = NULL;
 		if (!(heap->flags & WSHEAP_POOLED))
 			pr_err("module %s leaves heap %s behind: %zu bytes asked for, %zu held, left alone\n",
-			       name, heap->name, wsheap_requested_size(heap),
+			       name, wsheap_name(heap), wsheap_requested_size(heap),
 			       wsheap_actual_size(heap));
 		if (heap->flags & WSHEAP_EMBEDDED) {
 			wait_event_lock_irq(visit_moved, !list_is_visited(heap),
@@ -142,9 +140,6 @@ void wsheap_list_report_module(const struct module *module, const char *name)
 			/* What is next may have changed meanwhile. */
 			next = list_next_entry(heap, all);
 			list_del(&heap->all);
-		} else if (!(heap->flags & WSHEAP_NAMED)) {
-			heap->name = kstrdup(heap->name, GFP_ATOMIC) ?: "";
-			heap->flags |= *heap->name ? WSHEAP_NAMED : 0;
 		}
 	}
 	spin_unlock_irq(&all_heaps_lock);
@@ -157,5 +152,5 @@ void wsheap_list_report_all(void)
 
 	list_for_each_entry(heap, &all_heaps, all)
 		pr_err("heap %s was never destroyed: %zu bytes asked for, %zu held, left alone\n",
-		       heap->name, heap->max_size - heap->left, heap->actual);
+		       wsheap_name(heap), heap->max_size - heap->left, heap->actual);
 }

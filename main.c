@@ -16,6 +16,7 @@ static int module_event(struct notifier_block *block, unsigned long event, void 
 	if (event == MODULE_STATE_GOING) {
 		wsheap_pool_report_module(module, module->name);
 		wsheap_list_report_module(module, module->name);
+		wsheap_class_forget_module(module);
 	}
 #endif
 	return NOTIFY_DONE;
@@ -51,6 +52,7 @@ static void __exit wsheap_module_exit(void)
 	unregister_module_notifier(&module_notifier);
 	wsheap_pool_exit();
 	wsheap_list_report_all();
+	wsheap_class_exit();
 	wsheap_chunk_exit();
 }
 

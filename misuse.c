@@ -13,7 +13,7 @@ static void report_gfp(const struct wsheap *heap, gfp_t gfp,
 		       unsigned long caller)
 {
 	pr_err("heap %s: gfp %#x (%pGg) refused: a block must not have a zone flag or __GFP_NOFAIL; called from %pS\n",
-	       heap->name, (__force unsigned int)gfp, &gfp, (void *)caller);
+	       wsheap_name(heap), (__force unsigned int)gfp, &gfp, (void *)caller);
 }
 
 /* Returns the error of a request that no heap of this kind can grant, or 0. */
@@ -37,7 +37,7 @@ static void report_kind(const struct wsheap *heap, const char *function,
 	bool private = heap->path >= WSHEAP_PATH_PRIVATE;
 
 	pr_err("%s() called on %s heap %s, but is for %s heaps; called from %pS\n",
-	       function, private ? "private" : "message", heap->name,
+	       function, private ? "private" : "message", wsheap_name(heap),
 	       private ? "message" : "private", (void *)caller);
 }
 
@@ -60,7 +60,7 @@ static void report_end(const struct wsheap *heap, const char *function,
 			   "is an object of its own, use wsheap_destroy()";
 
 	pr_err("%s() called on heap %s, which %s: left alone; called from %pS\n",
-	       function, heap->name, kind, (void *)caller);
+	       function, wsheap_name(heap), kind, (void *)caller);
 }
 
 void wsheap_report_end(const struct wsheap *heap, const char *function,

@@ -44,21 +44,15 @@ struct wsheap *wsheap_object_alloc(const struct wsheap_args *args, size_t size,
 	return kzalloc_noprof(size, gfp | (args->chunk_gfp & __GFP_ACCOUNT));
 }
 
-/* The name of the heap's class, copied unless the creator has none. */
-const char *wsheap_copy_name(const struct wsheap_args *args,
-			     const struct wsheap_creator *creator)
-{
-	KUNIT_STATIC_STUB_REDIRECT(wsheap_copy_name, args, creator);
-
-	return args->name ? kstrdup_const(args->name, GFP_KERNEL) : creator->name;
-}
-
 /* What a heap has beside memory. */
 static void object_end(struct wsheap *heap)
 {
 	wsheap_group_put(heap->group);
-	if (heap->flags & WSHEAP_NAMED)
-		kfree_const(heap->name);
+	if (heap->left != heap->max_size)
+		wsheap_count_message(heap, false);
+	if (heap->messages)
+		wsheap_class_add_messages(heap);
+	wsheap_class_put(heap->class);
 	if (!(heap->flags & WSHEAP_EMBEDDED))
 		kfree(heap);
 }
@@ -76,13 +70,13 @@ static void object_free(struct wsheap *heap, bool may_sleep)
 }
 
 /*
- * Sets up a zeroed heap that nobody else knows yet. With WSHEAP_NAMED in @flags,
- * @name belongs to the heap on success.
+ * Sets up a zeroed heap that nobody else knows yet. On success it takes the
+ * caller's part in @class.
  */
 static __always_inline
 int object_setup(struct wsheap *heap, size_t max_size, size_t trim_size,
-		 const struct wsheap_args *args, struct module *owner,
-		 const char *name, bool private, unsigned int flags, gfp_t gfp)
+		 const struct wsheap_args *args, struct wsheap_class *class,
+		 bool private, unsigned int flags, gfp_t gfp)
 {
 	int ret;
 
@@ -91,8 +85,7 @@ int object_setup(struct wsheap *heap, size_t max_size, size_t trim_size,
 	heap->trim_size = trim_size;
 	heap->chunk_gfp = args->chunk_gfp;
 	heap->node = args->flags & WSHEAP_NODE ? args->node : NUMA_NO_NODE;
-	heap->name = name;
-	heap->owner = owner;
+	heap->class = class;
 	heap->group = args->group;
 	if (private)
 		ret = wsheap_private_setup(heap, gfp);
@@ -106,8 +99,8 @@ int object_setup(struct wsheap *heap, size_t max_size, size_t trim_size,
 /* Returns a heap that nobody else knows yet, or an ERR_PTR. */
 static struct wsheap *object_new(size_t max_size, size_t trim_size,
 				 const struct wsheap_args *args,
-				 struct module *owner, const char *name,
-				 bool private, unsigned int flags, gfp_t gfp)
+				 struct wsheap_class *class, bool private,
+				 unsigned int flags, gfp_t gfp)
 {
 	size_t size = private ? wsheap_private_object_size :
 				sizeof(struct wsheap);
@@ -116,8 +109,8 @@ static struct wsheap *object_new(size_t max_size, size_t trim_size,
 
 	if (!heap)
 		return ERR_PTR(-ENOMEM);
-	ret = object_setup(heap, max_size, trim_size, args, owner, name, private,
-			   flags, gfp);
+	ret = object_setup(heap, max_size, trim_size, args, class, private, flags,
+			   gfp);
 	if (ret) {
 		kfree(heap);
 		return ERR_PTR(ret);
@@ -131,14 +124,16 @@ static struct wsheap *object_new(size_t max_size, size_t trim_size,
  */
 struct wsheap *wsheap_object_create_pooled(size_t max_size, size_t trim_size,
 					   const struct wsheap_args *args,
-					   struct module *owner, bool keeper,
+					   struct wsheap_class *class, bool keeper,
 					   gfp_t gfp)
 {
-	struct wsheap *heap = object_new(max_size, trim_size, args, owner,
-					 args->name, false, WSHEAP_POOLED, gfp);
+	struct wsheap *heap = object_new(max_size, trim_size, args, class, false,
+					 WSHEAP_POOLED, gfp);
 
 	if (IS_ERR(heap))
 		return heap;
+	/* That of its pool stays as long as the pool. */
+	wsheap_class_add_heap(class);
 	if (keeper && args->initial_size && !heap->cur->keeper) {
 		object_free(heap, false);
 		return ERR_PTR(-EINVAL);
@@ -170,29 +165,27 @@ void wsheap_object_release(struct wsheap *heap)
 /* Creates a heap that is in no pool. */
 static struct wsheap *object_create(size_t max_size, size_t trim_size,
 				    const struct wsheap_args *args,
-				    const struct wsheap_creator *creator,
+				    struct wsheap_creator *creator,
 				    bool private, unsigned int flags)
 {
-	const char *name = wsheap_copy_name(args, creator);
+	struct wsheap_class *class = wsheap_class_get_heap(creator, args->name);
 	struct wsheap *heap;
 
-	if (!name)
+	if (!class)
 		return ERR_PTR(-ENOMEM);
-	if (args->name)
-		flags |= WSHEAP_NAMED;
-	heap = object_new(max_size, trim_size, args, creator->module, name, private,
-			  flags, GFP_KERNEL);
+	heap = object_new(max_size, trim_size, args, class, private, flags,
+			  GFP_KERNEL);
 	if (!IS_ERR(heap))
 		wsheap_list_add(heap);
-	else if (args->name)
-		kfree_const(name);
+	else
+		wsheap_class_put(class);
 	return heap;
 }
 
 /* wsheap_create(), for the module that it is called from. */
 struct wsheap *__wsheap_create(size_t max_size, size_t trim_size,
 			       const struct wsheap_args *args,
-			       const struct wsheap_creator *creator)
+			       struct wsheap_creator *creator)
 {
 	args = args ?: &default_args;
 	if (!wsheap_args_valid(args))
@@ -204,29 +197,26 @@ EXPORT_SYMBOL_NS_GPL(__wsheap_create, WSHEAP_NS);
 /* wsheap_init(), for the module that it is called from. */
 int __wsheap_init(struct wsheap *heap, size_t max_size, size_t trim_size,
 		  const struct wsheap_args *args,
-		  const struct wsheap_creator *creator)
+		  struct wsheap_creator *creator)
 {
-	unsigned int flags = WSHEAP_EMBEDDED;
-	const char *name;
+	struct wsheap_class *class;
 	int ret;
 
 	if (!args)
 		args = &default_args;
 	else if (!wsheap_args_valid(args))
 		return -EINVAL;
-	name = wsheap_copy_name(args, creator);
-	if (!name)
+	class = wsheap_class_get_heap(creator, args->name);
+	if (!class)
 		return -ENOMEM;
-	if (args->name)
-		flags |= WSHEAP_NAMED;
 	memset(heap, 0, sizeof(*heap));
 	/* It is listed when it obtains its first chunk. */
-	ret = object_setup(heap, max_size, trim_size, args, creator->module, name,
-			   false, flags, GFP_KERNEL);
+	ret = object_setup(heap, max_size, trim_size, args, class, false,
+			   WSHEAP_EMBEDDED, GFP_KERNEL);
 	if (!ret && args->initial_size)
 		wsheap_list_add(heap);
-	if (ret && args->name)
-		kfree_const(name);
+	if (ret)
+		wsheap_class_put(class);
 	return ret;
 }
 EXPORT_SYMBOL_NS_GPL(__wsheap_init, WSHEAP_NS);
@@ -261,7 +251,7 @@ EXPORT_SYMBOL_NS_GPL(wsheap_exit, WSHEAP_NS);
 struct wsheap *__wsheap_create_private(unsigned int options, size_t initial_size,
 				       size_t maximum_size,
 				       const struct wsheap_args *args,
-				       const struct wsheap_creator *creator)
+				       struct wsheap_creator *creator)
 {
 	args = args ?: &default_args;
 	if (options & WSHEAP_CREATE_ENABLE_EXECUTE)
@@ -326,7 +316,7 @@ static struct wsheap *devm_wsheap(struct device *dev, struct wsheap *heap)
 struct wsheap *__devm_wsheap_create(struct device *dev, size_t max_size,
 				    size_t trim_size,
 				    const struct wsheap_args *args,
-				    const struct wsheap_creator *creator)
+				    struct wsheap_creator *creator)
 {
 	return devm_wsheap(dev, __wsheap_create(max_size, trim_size, args, creator));
 }
@@ -338,7 +328,7 @@ struct wsheap *__devm_wsheap_create_private(struct device *dev,
 					    size_t initial_size,
 					    size_t maximum_size,
 					    const struct wsheap_args *args,
-					    const struct wsheap_creator *creator)
+					    struct wsheap_creator *creator)
 {
 	return devm_wsheap(dev, __wsheap_create_private(options, initial_size,
 							maximum_size, args,

@@ -223,7 +223,7 @@ static struct wsheap *pool_new_heap(struct wsheap_pool *pool, gfp_t gfp)
 	 * size may not cover it.
 	 */
 	heap = wsheap_object_create_pooled(pool->max_size, pool->trim_size,
-					   &pool->args, pool->owner,
+					   &pool->args, pool->class,
 					   pool->nr_reserve, gfp);
 	if (!IS_ERR(heap))
 		atomic_inc(&pool->nr_heaps);
@@ -393,14 +393,14 @@ static void report_stranger(const struct wsheap_pool *pool,
 	const struct wsheap_pool *from = wsheap_pool_of(heap);
 
 	pr_err("heap %s given to pool %s, but is from %s%s: left alone; called from %pS\n",
-	       heap->name, pool->args.name, from ? "pool " : "no pool",
-	       from ? from->args.name : "", (void *)caller);
+	       wsheap_name(heap), pool->class->name, from ? "pool " : "no pool",
+	       from ? from->class->name : "", (void *)caller);
 }
 
 static void report_again(const struct wsheap *heap, unsigned long caller)
 {
 	pr_err("heap %s given to its pool a second time: left alone; called from %pS\n",
-	       heap->name, (void *)caller);
+	       wsheap_name(heap), (void *)caller);
 }
 
 static void pool_report_again(const struct wsheap *heap, unsigned long caller)
@@ -574,7 +574,7 @@ static bool pool_reclaim(struct wsheap_reclaim *reclaim)
 struct wsheap_pool *__wsheap_pool_create(size_t max_size, size_t trim_size,
 					 const struct wsheap_args *args,
 					 unsigned int reserve, unsigned int max_idle,
-					 const struct wsheap_creator *creator)
+					 struct wsheap_creator *creator)
 {
 	static const struct wsheap_args defaults;
 	unsigned int cpus = num_possible_cpus();
@@ -603,11 +603,9 @@ struct wsheap_pool *__wsheap_pool_create(size_t max_size, size_t trim_size,
 	pool->nr_slots = min_t(unsigned int, POOL_SLOTS, max_idle / cpus);
 	pool->max_idle = max_idle - pool->nr_slots * cpus;
 	pool->args = *args;
-	pool->args.name = wsheap_copy_name(args, creator);
-	pool->named = args->name;
-	pool->owner = creator->module;
+	pool->class = wsheap_class_get(creator, args->name, true);
 	pool->cpu = alloc_percpu(struct wsheap_pool_cpu);
-	if (!pool->args.name || !pool->cpu)
+	if (!pool->class || !pool->cpu)
 		goto fail;
 	pool->reclaim.group = args->group;
 	pool->reclaim.release = pool_reclaim;
@@ -643,7 +641,7 @@ struct wsheap_pool *
 __devm_wsheap_pool_create(struct device *dev, size_t max_size, size_t trim_size,
 			  const struct wsheap_args *args, unsigned int reserve,
 			  unsigned int max_idle,
-			  const struct wsheap_creator *creator)
+			  struct wsheap_creator *creator)
 {
 	struct wsheap_pool *pool = __wsheap_pool_create(max_size, trim_size, args,
 							reserve, max_idle, creator);
@@ -683,32 +681,27 @@ void wsheap_pool_destroy(struct wsheap_pool *pool)
 	out = atomic_read(&pool->nr_heaps);
 	if (out) {
 		pr_err("pool %s destroyed while %d of its heaps are in use: left alone; called from %pS\n",
-		       pool->args.name, out, (void *)_RET_IP_);
+		       pool->class->name, out, (void *)_RET_IP_);
 		return;
 	}
 	free_percpu(pool->cpu);
-	if (pool->named)
-		kfree_const(pool->args.name);
+	if (pool->class)
+		wsheap_class_put_pool(pool->class);
 	kfree(pool);
 }
 EXPORT_SYMBOL_NS_GPL(wsheap_pool_destroy, WSHEAP_NS);
 
-/* Reports the pools that a module leaves behind. Their names must not go with it. */
+/* Reports the pools that a module leaves behind. */
 void wsheap_pool_report_module(const struct module *module, const char *name)
 {
 	struct wsheap_pool *pool;
 
 	mutex_lock(&all_pools_lock);
 	list_for_each_entry(pool, &all_pools, all) {
-		if (pool->owner != module)
+		if (pool->class->owner != module)
 			continue;
-		pool->owner = NULL;
 		pr_err("module %s leaves pool %s behind: %d heaps in it or in use, left alone\n",
-		       name, pool->args.name, atomic_read(&pool->nr_heaps));
-		if (pool->named)
-			continue;
-		pool->args.name = kstrdup(pool->args.name, GFP_KERNEL) ?: "";
-		pool->named = *pool->args.name;
+		       name, pool->class->name, atomic_read(&pool->nr_heaps));
 	}
 	mutex_unlock(&all_pools_lock);
 }
@@ -732,6 +725,6 @@ void wsheap_pool_exit(void)
 	list_for_each_entry(pool, &all_pools, all) {
 		idle = pool_release_idle(pool);
 		pr_err("pool %s was never destroyed: %d of its heaps are in use and left alone, %u idle ones released\n",
-		       pool->args.name, atomic_read(&pool->nr_heaps), idle);
+		       pool->class->name, atomic_read(&pool->nr_heaps), idle);
 	}
 }

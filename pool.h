@@ -37,9 +37,8 @@ struct wsheap_pool_cpu {
  * @nr_heaps: number of all heaps of the pool.
  * @max_size: max_size of each heap.
  * @trim_size: trim_size of each heap.
- * @args: options of each heap. The name is the pool's.
- * @named: the name is the pool's own, and not its module's.
- * @owner: the module that made the pool.
+ * @args: options of each heap, but for the name.
+ * @class: the class of the pool and its heaps.
  * @reclaim: how a group takes idle heaps.
  * @all: node in all_pools, protected by all_pools_lock.
  */
@@ -60,8 +59,7 @@ struct wsheap_pool {
 	size_t max_size;
 	size_t trim_size;
 	struct wsheap_args args;
-	bool named;
-	struct module *owner;
+	struct wsheap_class *class;
 	struct wsheap_reclaim reclaim;
 	struct list_head all;
 };

@@ -181,6 +181,7 @@ static struct wsheap_region *private_grow(struct wsheap_private *private,
 		*drop = chunk;
 		return ERR_PTR(-EDQUOT);
 	}
+	this_cpu_inc(heap->class->counts->chunks);
 	region_add(private, region);
 	if (!dedicated)
 		region_share(private, region);
@@ -248,7 +249,7 @@ static void *private_fail(struct wsheap_private *private,
 		failed(&private->heap, failure, data);
 	else
 		WARN_RATELIMIT(1, "heap %s: error %d: %zu bytes asked for, %zu in use, limit %zu\n",
-			       private->heap.name, failure->code,
+			       wsheap_name(&private->heap), failure->code,
 			       failure->asked, failure->in_use, failure->limit);
 	return NULL;
 }
@@ -374,6 +375,8 @@ static void *private_try(struct wsheap_private *private,
 		failure->asked = req->size;
 		wsheap_note(&private->heap);
 		WRITE_ONCE(private->heap.status, -failure->code);
+		wsheap_class_count_refusal(private->heap.class, failure->code,
+					   failure->limit != private->heap.max_size);
 		p = NULL;
 	}
 	private_leave(private, irq);
@@ -833,7 +836,7 @@ static void wsheap_report_unlock(const struct wsheap *heap,
 				 unsigned long caller)
 {
 	pr_err("heap %s: wsheap_unlock() by a caller that does not hold the lock; called from %pS\n",
-	       heap->name, (void *)caller);
+	       wsheap_name(heap), (void *)caller);
 }
 
 /**
@@ -1029,6 +1032,8 @@ void wsheap_private_reset(struct wsheap *heap)
 	bool add;
 
 	irq = private_enter(private);
+	wsheap_class_note_held(heap->class, heap->actual);
+	wsheap_count_message(heap, false);
 	chunks = private_detach(private, private->initial);
 	private_begin(private);
 	/* Another reset that wipes the initial region will add it. */

@@ -82,7 +82,7 @@ void wsheap_private_report(struct wsheap_private *private, enum misuse misuse,
 	if (private->reported & BIT(misuse))
 		return;
 	private->reported |= BIT(misuse);
-	pr_err("heap %s: block %p %s; called from %pS\n", private->heap.name, p,
+	pr_err("heap %s: block %p %s; called from %pS\n", wsheap_name(&private->heap), p,
 	       misuse_text[misuse], (void *)caller);
 }
 

@@ -321,7 +321,7 @@ void wsheap_rollback(struct wsheap *heap, const struct wsheap_mark *mark)
 	u32 used;
 
 	/* As in wsheap_mark(). */
-	if (unlikely(!(data_race(heap->state) & WSHEAP_STATE_REWIND))) {
+	if (unlikely(data_race(heap->path_state) & WSHEAP_LONG)) {
 		if (wsheap_is_message(heap))
 			rollback_long(heap, mark);
 		return;

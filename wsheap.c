@@ -110,7 +110,7 @@ bool wsheap_chunk_cut(struct wsheap *heap, struct wsheap_chunk *chunk,
 /* Memory is counted from here on. */
 static void wsheap_add_chunk(struct wsheap *heap, struct wsheap_chunk *chunk)
 {
-	heap->state &= ~WSHEAP_STATE_REWIND;
+	heap->state |= WSHEAP_STATE_LONG;
 	chunk->next = heap->free_chunks;
 	heap->free_chunks = chunk;
 	WRITE_ONCE(heap->actual, heap->actual + wsheap_chunk_actual(chunk));
@@ -179,7 +179,8 @@ static bool wsheap_cut_free(struct wsheap *heap, struct request *req)
 		     chunk_room(chunk) > chunk_room(heap->cur)))
 			swap(chunk, heap->cur);
 		if (chunk_room(chunk) > chunk_room(heap->alt))
-			heap->alt = chunk;
+			swap(chunk, heap->alt);
+		this_cpu_add(heap->class->counts->waste, chunk_room(chunk));
 		return true;
 	}
 	return false;
@@ -190,7 +191,7 @@ static bool wsheap_cut(struct wsheap *heap, struct request *req)
 {
 	if (wsheap_chunk_cut(heap, heap->cur, req))
 		return true;
-	heap->state &= ~WSHEAP_STATE_REWIND;
+	heap->state |= WSHEAP_STATE_LONG;
 	if (heap->state & WSHEAP_STATE_COALESCE)
 		return false;
 	if (!wsheap_chunk_cut(heap, heap->alt, req))
@@ -274,6 +275,7 @@ static void wsheap_coalesce(struct wsheap *heap, gfp_t gfp, unsigned long *irq,
 		}
 		wsheap_add_chunk(heap, fresh);
 		heap->state |= WSHEAP_STATE_GREW;
+		this_cpu_inc(heap->class->counts->chunks);
 	}
 	wsheap_use_first(heap);
 }
@@ -317,6 +319,7 @@ static struct wsheap_chunk *wsheap_grow(struct wsheap *heap,
 		return NULL;
 	wsheap_add_chunk(heap, fresh);
 	heap->state |= WSHEAP_STATE_GREW;
+	this_cpu_inc(heap->class->counts->chunks);
 	if (unlikely(!heap->all.next))
 		wsheap_list_add(heap);
 	/* Only a chunk of that size counts, and only one of several callers. */
@@ -355,10 +358,11 @@ static void wsheap_charge(struct wsheap *heap, size_t size)
 	WRITE_ONCE(heap->left, heap->left - size);
 }
 
-static void wsheap_note_refusal(struct wsheap *heap, int code)
+static void wsheap_note_refusal(struct wsheap *heap, int code, bool group)
 {
 	wsheap_note(heap);
 	WRITE_ONCE(heap->status, -code);
+	wsheap_class_count_refusal(heap->class, code, group);
 }
 
 /*
@@ -415,7 +419,7 @@ void *wsheap_alloc_instead(struct wsheap *heap, size_t size, size_t align,
 	if (grown)
 		wsheap_remove_unused(heap, grown, &removed);
 	if (code)
-		wsheap_note_refusal(heap, code);
+		wsheap_note_refusal(heap, code, code == failure.code);
 	if (code && err)
 		*err = (struct wsheap_error) {
 			.code = code,
@@ -456,7 +460,7 @@ static bool wsheap_use_room(struct wsheap *heap, size_t bytes,
 
 	if (chunk_room(heap->cur) >= bytes)
 		return true;
-	heap->state &= ~WSHEAP_STATE_REWIND;
+	heap->state |= WSHEAP_STATE_LONG;
 	if (heap->state & WSHEAP_STATE_COALESCE)
 		return false;
 	if (chunk_room(heap->alt) >= bytes) {
@@ -546,7 +550,7 @@ int wsheap_reserve(struct wsheap *heap, size_t bytes, gfp_t gfp)
 					0, gfp);
 	if (code) {
 		irq = wsheap_enter(heap);
-		wsheap_note_refusal(heap, code);
+		wsheap_note_refusal(heap, code, false);
 		wsheap_leave(heap, irq);
 	}
 	return code;
@@ -586,7 +590,7 @@ int wsheap_set_max_size(struct wsheap *heap, size_t max_size)
 		WRITE_ONCE(heap->max_size, max_size);
 		WRITE_ONCE(heap->left, max_size);
 		/* The next reset has to look what may stay with this quota. */
-		heap->state &= ~WSHEAP_STATE_REWIND;
+		heap->state |= WSHEAP_STATE_LONG;
 		heap->state |= WSHEAP_STATE_GREW;
 		wsheap_release_keeper(heap, heap->used);
 		wsheap_release_keeper(heap, heap->free_chunks);
@@ -865,7 +869,8 @@ static void wsheap_end_message(struct wsheap *heap)
 	WRITE_ONCE(heap->left, heap->max_size);
 	heap->slack = 0;
 	heap->next_order = CHUNK_FIRST_ORDER;
-	heap->state &= ~(WSHEAP_STATE_GREW | WSHEAP_STATE_REWIND);
+	heap->state &= ~WSHEAP_STATE_GREW;
+	heap->state |= WSHEAP_STATE_LONG;
 }
 
 /* Puts chunks in front of the free ones, and takes their blocks back. */
@@ -941,6 +946,7 @@ static __always_inline void wsheap_rewind(struct wsheap *heap,
 {
 	if (want_init_on_alloc(0))
 		chunk_mark_dirty(chunk, chunk->start, end - (char *)chunk->mem);
+	wsheap_count_message(heap, true);
 	WRITE_ONCE(heap->left, heap->max_size);
 	heap->slack = 0;
 }
@@ -979,6 +985,10 @@ static noinline void wsheap_reset_long(struct wsheap *heap)
 		wsheap_end_notes(heap);
 	if (heap->path >= WSHEAP_PATH_PRIVATE)
 		return wsheap_private_reset(heap);
+	/* There was no message. An adaptive heap takes note of that. */
+	if (!READ_ONCE(heap->used) && !(heap->flags & WSHEAP_ADAPTIVE) &&
+	    !(data_race(heap->state) & WSHEAP_STATE_GREW))
+		return;
 	irq = wsheap_enter(heap);
 	if (wsheap_may_rewind(heap)) {
 		first = heap->used;
@@ -987,6 +997,8 @@ static noinline void wsheap_reset_long(struct wsheap *heap)
 			first->used = first->start;
 		}
 	} else {
+		wsheap_class_note_held(heap->class, heap->actual);
+		wsheap_count_message(heap, false);
 		wsheap_decide_retention(heap, &keep);
 		kept = wsheap_trim(heap, &keep, &removed);
 		wsheap_end_message(heap);
@@ -996,11 +1008,11 @@ static noinline void wsheap_reset_long(struct wsheap *heap)
 			wsheap_put_back(heap, kept);
 		wsheap_begin_message(heap, &keep);
 	}
-	/* A refused block may have cleared the bit, and nothing else. */
+	/* A refused block may have set the bit, and nothing else. */
 	if (heap->path == WSHEAP_PATH_SHORT &&
 	    !(heap->flags & WSHEAP_ADAPTIVE) && !want_init_on_free() &&
 	    heap->cur != NO_CHUNK)
-		heap->state |= WSHEAP_STATE_REWIND;
+		heap->state &= ~WSHEAP_STATE_LONG;
 	wsheap_leave(heap, irq);
 	if (removed)
 		wsheap_chunk_release_all(heap, removed, false);
@@ -1032,8 +1044,8 @@ void wsheap_reset(struct wsheap *heap)
 
 	if (unlikely(!heap))
 		return;
-	/* Other callers may change a serialized heap, but that never has this bit. */
-	if (unlikely(!(data_race(heap->state) & WSHEAP_STATE_REWIND)))
+	/* Other callers may change a serialized heap, but that has another path. */
+	if (unlikely(data_race(heap->path_state) & WSHEAP_LONG))
 		return wsheap_reset_long(heap);
 	cur = heap->cur;
 	wsheap_rewind(heap, cur, heap->cursor);
@@ -1093,7 +1105,7 @@ int wsheap_message_setup(struct wsheap *heap, size_t initial_size, gfp_t gfp)
 		heap->path = WSHEAP_PATH_LOCKED;
 	wsheap_end_message(heap);
 	/* The first reset has to look whether the initial memory may stay. */
-	heap->state = WSHEAP_STATE_GREW;
+	heap->state = WSHEAP_STATE_GREW | WSHEAP_STATE_LONG;
 	return initial_size ? wsheap_begin_initial(heap, initial_size, gfp) : 0;
 }
 

@@ -31,6 +31,7 @@
 struct device;
 struct wsheap_action;
 struct wsheap_chunk;
+struct wsheap_class;
 struct wsheap_group;
 struct wsheap_pool;
 
@@ -155,10 +156,13 @@ enum wsheap_property_id {
 };
 
 /*
- * A reset only has to take the cursor back. A reset sets this for the next one.
- * It is cleared when the message leaves its first chunk.
+ * A reset has more to do than to take the cursor back. A reset clears this for the
+ * next one. It is set when the message leaves its first chunk.
  */
-#define WSHEAP_STATE_REWIND	BIT(2)
+#define WSHEAP_STATE_LONG	BIT(2)
+/* The same in struct wsheap's @path_state, where any other path is a reason, too. */
+#define WSHEAP_LONG \
+	((__force u16)cpu_to_le16(0xff | WSHEAP_STATE_LONG << 8))
 
 /*
  * A heap. All members are private. They are visible because the short path is
@@ -168,8 +172,13 @@ struct wsheap {
 	/* Taken if the heap is serialized. Protects all but constants and @all. */
 	spinlock_t lock;
 	u16 flags;			/* from the creator; never change */
-	u8 path;			/* enum wsheap_path; never changes */
-	u8 state;			/* WSHEAP_STATE_... */
+	union {
+		struct {
+			u8 path;	/* enum wsheap_path */
+			u8 state;	/* WSHEAP_STATE_... */
+		};
+		u16 path_state;
+	};
 
 	/*
 	 * The short path. A block comes from @cursor if it ends at or before
@@ -208,9 +217,13 @@ struct wsheap {
 	u16 status;			/* -errno of the last call refused */
 	struct wsheap_action *actions;	/* newest first */
 	struct wsheap_group *group;
-	struct module *owner;		/* the module that made it */
-	const char *name;
+	struct wsheap_class *class;
 	struct list_head all;		/* protected by all_heaps_lock */
+
+	/* Messages so far: their number, and the bytes that they asked for. */
+	u32 messages;
+	u32 largest;
+	u64 asked;
 };
 
 /**
@@ -300,50 +313,57 @@ struct wsheap_summary {
 	size_t bound;
 };
 
-/* Who makes a heap or a pool. */
+/* Who makes a heap or a pool, and the class of those without a name. */
 struct wsheap_creator {
 	struct module *module;
 	const char *name;
+	struct wsheap_class *class;
 };
 
-#define WSHEAP_CREATOR \
-	(&(const struct wsheap_creator) { THIS_MODULE, KBUILD_MODNAME })
+#define WSHEAP_CREATOR ({						\
+	static struct wsheap_creator __creator = {			\
+		.module = THIS_MODULE,					\
+		.name = KBUILD_MODNAME,					\
+	};								\
+	&__creator;							\
+})
 
 struct wsheap *__wsheap_create(size_t max_size, size_t trim_size,
 			       const struct wsheap_args *args,
-			       const struct wsheap_creator *creator);
+			       struct wsheap_creator *creator);
 struct wsheap *__devm_wsheap_create(struct device *dev, size_t max_size,
 				    size_t trim_size,
 				    const struct wsheap_args *args,
-				    const struct wsheap_creator *creator);
+				    struct wsheap_creator *creator);
 int __wsheap_init(struct wsheap *heap, size_t max_size, size_t trim_size,
 		  const struct wsheap_args *args,
-		  const struct wsheap_creator *creator);
+		  struct wsheap_creator *creator);
 struct wsheap *__wsheap_create_private(unsigned int options, size_t initial_size,
 				       size_t maximum_size,
 				       const struct wsheap_args *args,
-				       const struct wsheap_creator *creator);
+				       struct wsheap_creator *creator);
 struct wsheap *__devm_wsheap_create_private(struct device *dev,
 					    unsigned int options,
 					    size_t initial_size,
 					    size_t maximum_size,
 					    const struct wsheap_args *args,
-					    const struct wsheap_creator *creator);
+					    struct wsheap_creator *creator);
 struct wsheap_pool *__wsheap_pool_create(size_t max_size, size_t trim_size,
 					 const struct wsheap_args *args,
 					 unsigned int reserve, unsigned int max_idle,
-					 const struct wsheap_creator *creator);
+					 struct wsheap_creator *creator);
 struct wsheap_pool *
 __devm_wsheap_pool_create(struct device *dev, size_t max_size, size_t trim_size,
 			  const struct wsheap_args *args, unsigned int reserve,
 			  unsigned int max_idle,
-			  const struct wsheap_creator *creator);
+			  struct wsheap_creator *creator);
 
 void wsheap_exit(struct wsheap *heap);
 void wsheap_reset(struct wsheap *heap);
 void wsheap_destroy(struct wsheap *heap);
 int wsheap_get_property(const struct wsheap *heap, enum wsheap_property_id id,
 			void *value, size_t value_size);
+const char *wsheap_name(const struct wsheap *heap);
 
 int wsheap_set_max_size(struct wsheap *heap, size_t max_size);
 int wsheap_reserve(struct wsheap *heap, size_t bytes, gfp_t gfp);
@@ -645,11 +665,6 @@ static inline size_t wsheap_actual_size(const struct wsheap *heap)
 	return READ_ONCE(heap->actual);
 }
 
-static inline const char *wsheap_name(const struct wsheap *heap)
-{
-	return heap->name;
-}
-
 /**
  * wsheap_status - tell whether a heap has refused anything
  * @heap: the heap, of either kind.
@@ -872,8 +887,8 @@ static __always_inline struct wsheap_mark wsheap_mark(struct wsheap *heap)
 {
 	struct wsheap_mark mark;
 
-	/* With this bit the message is in its first chunk, and has no action. */
-	if (likely(data_race(heap->state) & WSHEAP_STATE_REWIND)) {
+	/* Otherwise the message is in its first chunk, and has no action. */
+	if (likely(!(data_race(heap->path_state) & WSHEAP_LONG))) {
 		mark.cur = NULL;
 		mark.requested = heap->max_size - heap->left;
 		mark.slack = heap->slack;

@@ -55,7 +55,7 @@ static void zeroed_args_mean_the_same_as_none(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, heap->node, NUMA_NO_NODE);
 	KUNIT_EXPECT_EQ(test, heap->flags, 0);
-	KUNIT_EXPECT_STREQ(test, heap->name, "wsheap");
+	KUNIT_EXPECT_STREQ(test, wsheap_name(heap), "wsheap");
 	KUNIT_EXPECT_EQ(test, actual_of(heap), 0);
 	destroy_checked(test, heap);
 }
@@ -67,7 +67,7 @@ static void copies_the_name(struct kunit *test)
 	struct wsheap *heap = test_heap_args(test, 100, 10, &args);
 
 	name[0] = 'x';
-	KUNIT_EXPECT_STREQ(test, heap->name, "first");
+	KUNIT_EXPECT_STREQ(test, wsheap_name(heap), "first");
 	destroy_checked(test, heap);
 }
 
@@ -1932,12 +1932,12 @@ static void serialized_heap_serves_several_users_exactly(struct kunit *test)
 #ifdef kunit_activate_static_stub
 static void failed_creation_leaves_nothing(struct kunit *test)
 {
-	struct wsheap_args args = { .initial_size = 100 };
+	struct wsheap_args args = { .name = "failing", .initial_size = 100 };
 	unsigned int live = count_live();
 	struct wsheap *heap;
 
 	kunit_activate_static_stub(test, wsheap_object_alloc, failing_object);
-	kunit_activate_static_stub(test, wsheap_copy_name, failing_name);
+	kunit_activate_static_stub(test, wsheap_class_get, failing_class);
 	kunit_activate_static_stub(test, wsheap_backing_alloc, failing_backing);
 	create_caches(test);
 	for (fail_at = 1; fail_at <= 3; fail_at++) {
@@ -2121,13 +2121,13 @@ static void refused_block_costs_only_its_own_message(struct kunit *test)
 	take_blocks(test, heap, 1, 100);
 	wsheap_reset(heap);
 	for (i = 0; i < 2; i++) {
-		KUNIT_EXPECT_EQ(test, !!(heap->state & WSHEAP_STATE_REWIND),
+		KUNIT_EXPECT_EQ(test, !(heap->state & WSHEAP_STATE_LONG),
 				!want_init_on_free());
 		take_blocks(test, heap, 1, 100);
 		kunit_activate_static_stub(test, wsheap_backing_alloc, no_backing);
 		KUNIT_EXPECT_NULL(test, wsheap_alloc(heap, 10000, GFP_KERNEL));
 		kunit_deactivate_static_stub(test, wsheap_backing_alloc);
-		KUNIT_EXPECT_FALSE(test, heap->state & WSHEAP_STATE_REWIND);
+		KUNIT_EXPECT_TRUE(test, heap->state & WSHEAP_STATE_LONG);
 		wsheap_reset(heap);
 		check_heap(test, heap);
 	}

@@ -90,7 +90,7 @@ static inline void check_heap(struct kunit *test, struct wsheap *heap)
 	if (heap->alt != NO_CHUNK)
 		KUNIT_ASSERT_PTR_NE(test, heap->alt, heap->cur);
 	KUNIT_ASSERT_EQ(test, wsheap_no_chunk.used, 0);
-	if (heap->state & WSHEAP_STATE_REWIND) {
+	if (!(heap->path_state & WSHEAP_LONG)) {
 		KUNIT_ASSERT_PTR_EQ(test, heap->used, heap->cur);
 		KUNIT_ASSERT_NULL(test, heap->used->next);
 	}
@@ -182,10 +182,10 @@ static inline struct wsheap *failing_object(const struct wsheap_args *args, size
 	return fails_now() ? NULL : kzalloc(size, gfp);
 }
 
-static inline const char *failing_name(const struct wsheap_args *args,
-				       const struct wsheap_creator *creator)
+static inline struct wsheap_class *failing_class(struct wsheap_creator *creator,
+						 const char *name, bool pool)
 {
-	return fails_now() ? NULL : kstrdup_const("x", GFP_KERNEL);
+	return fails_now() ? NULL : __wsheap_class_get(creator, name, pool);
 }
 
 static inline void create_caches(struct kunit *test)

@@ -2025,7 +2025,7 @@ static void failed_embedding_leaves_nothing(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, heap);
 	args.group = wsheap_group_create("all", WSHEAP_UNLIMITED, NULL);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, args.group);
-	kunit_activate_static_stub(test, wsheap_copy_name, failing_name);
+	kunit_activate_static_stub(test, wsheap_class_get, failing_class);
 	kunit_activate_static_stub(test, wsheap_backing_alloc, failing_backing);
 	create_caches(test);
 	for (fail_at = 1; fail_at <= 3; fail_at++) {
@@ -2773,7 +2773,7 @@ static void listen_end(void)
 
 /* The name goes with the module. */
 static char module_name[16];
-static const struct wsheap_creator departing = {
+static struct wsheap_creator departing = {
 	.module = (struct module *)0x1230, .name = module_name,
 };
 
@@ -2829,6 +2829,7 @@ static void heaps_survive_their_module(struct kunit *test)
 	listen_begin();
 	wsheap_pool_report_module(departing.module, "gone");
 	wsheap_list_report_module(departing.module, "gone");
+	wsheap_class_forget_module(departing.module);
 	listen_end();
 	/* by module and heap, with the figures */
 	KUNIT_EXPECT_NOT_NULL(test, strstr(heard, "gone"));
@@ -2870,7 +2871,6 @@ static void heaps_survive_their_module(struct kunit *test)
 	/* Forgotten means that nobody ends them. */
 	wsheap_chunk_release_all(&embedded, wsheap_message_chunks(&embedded), true);
 	wsheap_chunk_release_all(&embedded, wsheap_message_chunks(&embedded_named), true);
-	kfree_const(embedded_named.name);
 	KUNIT_EXPECT_EQ(test, count_live(), live);
 }
 

@@ -33,7 +33,7 @@ static void pool_heap_is_as_a_new_one(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, requested_of(heap), 0);
 		KUNIT_EXPECT_EQ(test, max_size_of(heap), SZ_64K);
 		KUNIT_EXPECT_EQ(test, trim_size_of(heap), SZ_16K);
-		KUNIT_EXPECT_STREQ(test, heap->name, "pooled");
+		KUNIT_EXPECT_STREQ(test, wsheap_name(heap), "pooled");
 		take_blocks(test, heap, 50, 1000);
 		wsheap_pool_free(pool, heap);
 	}
@@ -334,7 +334,7 @@ static void failed_pool_leaves_nothing(struct kunit *test)
 	struct wsheap_args args = { .initial_size = 100 };
 
 	kunit_activate_static_stub(test, wsheap_object_alloc, failing_object);
-	kunit_activate_static_stub(test, wsheap_copy_name, failing_name);
+	kunit_activate_static_stub(test, wsheap_class_get, failing_class);
 	kunit_activate_static_stub(test, wsheap_backing_alloc, failing_backing);
 	create_caches(test);
 	/* the name, and then a heap and its chunk three times */

@@ -195,7 +195,7 @@ static void creation_has_name_and_node(struct kunit *test)
 	struct wsheap *heap = wsheap_create_private_args(0, 0, 0, &args);
 
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, heap);
-	KUNIT_EXPECT_STREQ(test, heap->name, "packets");
+	KUNIT_EXPECT_STREQ(test, wsheap_name(heap), "packets");
 	KUNIT_EXPECT_EQ(test, heap->node, 0);
 	KUNIT_EXPECT_NOT_NULL(test, wsheap_alloc(heap, SZ_64K, GFP_KERNEL));
 	destroy_private(test, heap);
