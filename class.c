@@ -79,7 +79,7 @@ static bool class_is_used(const struct wsheap_class *class)
 {
 	struct wsheap_counts sum;
 
-	if (atomic_read(&class->pools))
+	if (atomic_read(&class->refs))
 		return true;
 	wsheap_class_sum(class, &sum);
 	return sum.heaps;
@@ -135,7 +135,7 @@ static struct wsheap_class *class_get(const struct wsheap_creator *creator,
 		nr_classes++;
 	}
 	if (class && pool)
-		atomic_inc(&class->pools);
+		wsheap_class_hold(class);
 	else if (class)
 		wsheap_class_add_heap(class);
 	mutex_unlock(&classes_lock);
@@ -188,11 +188,6 @@ void wsheap_class_add_messages(const struct wsheap *heap)
 	this_cpu_add(class->counts->messages, heap->messages);
 	this_cpu_add(class->counts->asked, heap->asked);
 	class_note_peak(&class->largest, heap->largest);
-}
-
-void wsheap_class_put_pool(struct wsheap_class *class)
-{
-	atomic_dec(&class->pools);
 }
 
 static enum wsheap_refusal refusal_of(int code, bool group)

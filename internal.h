@@ -28,8 +28,10 @@
 
 #include <linux/atomic.h>
 #include <linux/dma-mapping.h>
+#include <linux/kcsan-checks.h>
 #include <linux/kernel.h>
 #include <linux/percpu.h>
+#include <linux/rbtree.h>
 #include <linux/slab.h>
 
 #include "wsheap.h"
@@ -48,10 +50,12 @@
 
 /* Flags and options that a creator may set. */
 #define WSHEAP_FLAGS	(WSHEAP_SERIALIZE | WSHEAP_NODE | WSHEAP_CONTIG | \
-			 WSHEAP_ADAPTIVE)
+			 WSHEAP_ADAPTIVE | WSHEAP_PAGE_HEAP)
 #define WSHEAP_OPTIONS	(WSHEAP_NO_SERIALIZE | WSHEAP_GENERATE_EXCEPTIONS)
 /* The heap belongs to a pool. */
 #define WSHEAP_POOLED	BIT(15)
+/* The heap is gone. Its object is kept for a while, in debugging modes. */
+#define WSHEAP_DEAD	BIT(12)
 /* The object is a part of another structure. */
 #define WSHEAP_EMBEDDED	BIT(14)
 
@@ -236,6 +240,53 @@ void wsheap_group_add_reclaim(struct wsheap_reclaim *reclaim);
 void wsheap_group_del_reclaim(struct wsheap_reclaim *reclaim);
 
 /* misuse.c */
+/* What a driver can do wrong. The last ones are about a block. */
+enum wsheap_mistake {
+	MISTAKE_NONE,
+	MISTAKE_GFP,
+	MISTAKE_KIND,
+	MISTAKE_END,
+	MISTAKE_AGAIN,
+	MISTAKE_STRANGER,
+	MISTAKE_UNLOCK,
+	MISTAKE_USERS,
+	MISTAKE_DESTROYED,
+	MISTAKE_LEFT,
+	MISTAKE_CONTEXT,
+	MISTAKE_FORGOTTEN,
+	MISTAKE_FREED,
+	MISTAKE_FOREIGN,
+	MISTAKE_INSIDE,
+	MISTAKE_HEADER,
+	MISTAKE_OVERRUN,
+	MISTAKE_UNDERRUN,
+	MISTAKE_WRITTEN,
+	MISTAKE_STALE,
+};
+
+__printf(4, 5) void wsheap_report(const struct wsheap *heap,
+				  enum wsheap_mistake mistake,
+				  unsigned long caller, const char *fmt, ...);
+__printf(3, 4) void wsheap_report_class(struct wsheap_class *class,
+					enum wsheap_mistake mistake,
+					const char *fmt, ...);
+void wsheap_report_advice(enum wsheap_mistake mistake);
+void wsheap_report_users(const struct wsheap *heap, unsigned long caller);
+
+/* Returns false if another call has a heap that takes no lock, and reports that. */
+static __always_inline bool wsheap_take_user(struct wsheap *heap,
+					     unsigned long caller)
+{
+	/* For KCSAN, which has the stacks of both. */
+	ASSERT_EXCLUSIVE_WRITER(heap->user);
+	if (unlikely(READ_ONCE(heap->user))) {
+		wsheap_report_users(heap, caller);
+		return false;
+	}
+	WRITE_ONCE(heap->user, caller);
+	return true;
+}
+
 int wsheap_check_request(const struct wsheap *heap, size_t size, size_t align,
 			 gfp_t gfp, unsigned long caller);
 void wsheap_report_kind(const struct wsheap *heap, const char *function,
@@ -256,8 +307,75 @@ static __always_inline bool wsheap_check_message(const struct wsheap *heap,
 /* For functions that drivers call: reports a call on a private heap. */
 #define wsheap_is_message(heap) wsheap_check_message(heap, __func__, _RET_IP_)
 
+/* page_heap.c */
+/* How the blocks of a heap are obtained. */
+enum wsheap_mode {
+	WSHEAP_MODE_NONE,
+	WSHEAP_MODE_DEBUG,
+	WSHEAP_MODE_KMALLOC,
+	WSHEAP_MODE_GUARD,
+	WSHEAP_MODE_SAMPLE,
+};
+
+/**
+ * struct wsheap_debug - what a heap in a mode has beside
+ * @lock: protects the list and the trees.
+ * @blocks: blocks with memory of their own, newest first.
+ * @by_address: the same, by what the caller has.
+ * @by_place: the same, by where the heap has them.
+ * @mode: how blocks are obtained; never changes.
+ * @period: in WSHEAP_MODE_SAMPLE, about every so many blocks.
+ * @countdown: blocks until the next one, where they are counted.
+ * @inverse: of what blocks come to on average, times 2^16.
+ * @next: how many bytes are asked for, in all messages, at the next one.
+ * @missed: blocks for which there was no memory of their own.
+ * @nr_ended: how many blocks have been freed one by one.
+ * @ended: the last of them.
+ */
+struct wsheap_debug {
+	spinlock_t lock;
+	struct list_head blocks;
+	struct rb_root by_address;
+	struct rb_root by_place;
+	enum wsheap_mode mode;
+	unsigned int period;
+	unsigned int countdown;
+	u32 inverse;
+	u64 next;
+	size_t missed;
+	unsigned int nr_ended;
+	struct wsheap_ended {
+		const void *p;
+		void *place;
+	} ended[16];
+};
+
+extern bool wsheap_debug;
+bool wsheap_debug_is_possible(void);
+void wsheap_debug_setup(struct wsheap *heap, bool asked, gfp_t gfp);
+const char *wsheap_debug_mode(const struct wsheap *heap);
+void wsheap_debug_limit(struct wsheap *heap);
+void *wsheap_debug_take(struct wsheap *heap, void *place, size_t size, size_t align,
+			gfp_t gfp, unsigned long caller);
+enum wsheap_mistake wsheap_debug_find(const struct wsheap *heap, const void *p,
+				      void **place);
+void *wsheap_debug_place(const struct wsheap *heap, const void *p);
+void *wsheap_debug_address(const struct wsheap *heap, const void *place);
+void *wsheap_debug_resize(struct wsheap *heap, void *place, void *p, size_t old,
+			  size_t size, gfp_t gfp, unsigned long caller);
+void wsheap_debug_end(struct wsheap *heap, const void *p, unsigned long caller);
+void wsheap_debug_end_all(struct wsheap *heap, unsigned long caller);
+void wsheap_debug_rollback(struct wsheap *heap, unsigned long caller);
+bool wsheap_debug_exit(struct wsheap *heap, size_t size, unsigned long caller);
+void wsheap_debug_refused(struct wsheap *heap, unsigned long caller);
+void wsheap_debug_dump(const struct wsheap *heap);
+bool wsheap_debug_explain(const void *p);
+void wsheap_debug_flush(void);
+int wsheap_debug_init(void);
+void wsheap_debug_module_exit(void);
+
 /* savepoint.c */
-void wsheap_end_notes(struct wsheap *heap);
+void wsheap_end_notes(struct wsheap *heap, unsigned long caller);
 void wsheap_undo_alloc(struct wsheap *heap, void *p, size_t size);
 
 /* private.c */
@@ -269,7 +387,7 @@ void *wsheap_private_alloc(struct wsheap *heap, size_t size, size_t align,
 			   unsigned long caller);
 void *wsheap_private_alloc_quick(struct wsheap *heap, size_t size,
 				 unsigned long caller);
-void wsheap_private_reset(struct wsheap *heap);
+void wsheap_private_reset(struct wsheap *heap, unsigned long caller);
 struct wsheap_chunk *wsheap_private_chunks(struct wsheap *heap);
 
 /* wsheap.c */
@@ -281,7 +399,8 @@ void *wsheap_alloc_long(struct wsheap *heap, size_t size, size_t align,
 void *wsheap_alloc_instead(struct wsheap *heap, size_t size, size_t align,
 			   gfp_t gfp, struct wsheap_error *err,
 			   unsigned long caller, size_t credit);
-int wsheap_make_room(struct wsheap *heap, size_t bytes, size_t more, gfp_t gfp);
+int wsheap_make_room(struct wsheap *heap, size_t bytes, size_t more, gfp_t gfp,
+		     unsigned long caller);
 
 /* class.c */
 /**
@@ -325,7 +444,7 @@ struct wsheap_counts {
 /**
  * struct wsheap_class - the heaps of one name and one module
  * @counts: for each CPU.
- * @pools: number of pools.
+ * @refs: number of pools, and of blocks that can still be reported.
  * @largest: bytes that the largest message asked for, of the heaps that went.
  * @most_held: the most bytes that a heap held when a message ended.
  * @reported: which kinds of misuse.
@@ -337,7 +456,7 @@ struct wsheap_counts {
  */
 struct wsheap_class {
 	struct wsheap_counts __percpu *counts;
-	atomic_t pools;
+	atomic_t refs;
 	size_t largest;
 	size_t most_held;
 	unsigned long reported;
@@ -352,7 +471,6 @@ struct wsheap_class *wsheap_class_get(struct wsheap_creator *creator,
 				      const char *name, bool pool);
 struct wsheap_class *__wsheap_class_get(struct wsheap_creator *creator,
 					const char *name, bool pool);
-void wsheap_class_put_pool(struct wsheap_class *class);
 void wsheap_class_add_messages(const struct wsheap *heap);
 void wsheap_class_note_held(struct wsheap_class *class, size_t held);
 void wsheap_class_count_refusal(struct wsheap_class *class, int code, bool group);
@@ -361,6 +479,18 @@ void wsheap_class_for_each(void (*fn)(struct wsheap_class *class, void *data),
 			   void *data);
 void wsheap_class_forget_module(const struct module *module);
 void wsheap_class_exit(void);
+
+/* For what is no heap, and for others' sake need not be fast. */
+static inline void wsheap_class_hold(struct wsheap_class *class)
+{
+	atomic_inc(&class->refs);
+}
+
+static inline void wsheap_class_release(struct wsheap_class *class)
+{
+	if (class)
+		atomic_dec(&class->refs);
+}
 
 /* One more heap, or one less. */
 static __always_inline void wsheap_class_add_heap(struct wsheap_class *class)
@@ -414,7 +544,7 @@ struct wsheap *wsheap_object_create_pooled(size_t max_size, size_t trim_size,
 					   struct wsheap_class *class, bool keeper,
 					   gfp_t gfp);
 bool wsheap_object_try_release(struct wsheap *heap, bool may_sleep);
-void wsheap_object_release(struct wsheap *heap);
+void wsheap_object_release(struct wsheap *heap, unsigned long caller);
 
 /* pool.c */
 void wsheap_pool_report_module(const struct module *module, const char *name);

@@ -35,11 +35,16 @@ static int __init wsheap_module_init(void)
 	ret = wsheap_pool_init();
 	if (ret)
 		goto exit_chunk;
-	ret = register_module_notifier(&module_notifier);
+	ret = wsheap_debug_init();
 	if (ret)
 		goto exit_pool;
+	ret = register_module_notifier(&module_notifier);
+	if (ret)
+		goto exit_debug;
 	return 0;
 
+exit_debug:
+	wsheap_debug_module_exit();
 exit_pool:
 	wsheap_pool_exit();
 exit_chunk:
@@ -52,6 +57,7 @@ static void __exit wsheap_module_exit(void)
 	unregister_module_notifier(&module_notifier);
 	wsheap_pool_exit();
 	wsheap_list_report_all();
+	wsheap_debug_module_exit();
 	wsheap_class_exit();
 	wsheap_chunk_exit();
 }

@@ -67,12 +67,28 @@ static inline void chunk_take_back(struct wsheap_chunk *chunk, u32 from)
 }
 
 /*
- * The long path. Between wsheap_enter() and wsheap_leave() the current chunk
- * knows how much of it is used, and a serialized heap is locked. A heap that has
- * no short path is never handed a cursor, which is all that makes it different.
- * Cursor and limit are NULL then: a limit of NULL with a cursor would look like
- * room.
+ * The long path. A serialized heap is locked between wsheap_enter() and
+ * wsheap_leave(). Another heap belongs to the call between wsheap_claim() and
+ * wsheap_unclaim(), also while memory is obtained. It has no cursor then, so that
+ * whoever uses it meanwhile takes the long path, too, and is found out. The current
+ * chunk knows how much of it is used. A heap that has no short path is never handed
+ * a cursor, which is all that makes it different. Cursor and limit are NULL then: a
+ * limit of NULL with a cursor would look like room.
  */
+
+/* Returns false if another call has the heap. */
+static __always_inline bool wsheap_claim(struct wsheap *heap, unsigned long caller)
+{
+	if (heap->flags & WSHEAP_SERIALIZE)
+		return true;
+	if (unlikely(!wsheap_take_user(heap, caller)))
+		return false;
+	if (heap->cursor)
+		heap->cur->used = heap->cursor - (char *)heap->cur->mem;
+	heap->cursor = NULL;
+	heap->limit = NULL;
+	return true;
+}
 
 static __always_inline unsigned long wsheap_enter(struct wsheap *heap)
 	__acquires(&heap->lock)
@@ -83,8 +99,6 @@ static __always_inline unsigned long wsheap_enter(struct wsheap *heap)
 		spin_lock_irqsave(&heap->lock, irq);
 	else
 		__acquire(&heap->lock);
-	if (heap->cursor)
-		heap->cur->used = heap->cursor - (char *)heap->cur->mem;
 	return irq;
 }
 
@@ -104,18 +118,24 @@ static __always_inline void wsheap_set_cursor(struct wsheap *heap,
 static __always_inline void wsheap_leave(struct wsheap *heap, unsigned long irq)
 	__releases(&heap->lock)
 {
-	if (heap->path == WSHEAP_PATH_SHORT) {
-		if (heap->cur != NO_CHUNK) {
-			wsheap_set_cursor(heap, heap->cur, heap->cur->used);
-		} else {
-			heap->cursor = NULL;
-			heap->limit = NULL;
-		}
-	}
 	if (heap->flags & WSHEAP_SERIALIZE)
 		spin_unlock_irqrestore(&heap->lock, irq);
 	else
 		__release(&heap->lock);
+}
+
+static __always_inline void wsheap_unclaim(struct wsheap *heap)
+{
+	if (heap->flags & WSHEAP_SERIALIZE)
+		return;
+	/* A short reset or rollback has come in between. */
+	if (unlikely(heap->cursor))
+		wsheap_report_users(heap, 0);
+	if (heap->path == WSHEAP_PATH_SHORT && heap->cur != NO_CHUNK)
+		wsheap_set_cursor(heap, heap->cur, heap->cur->used);
+	if (unlikely(heap->debug) && heap->cursor)
+		wsheap_debug_limit(heap);
+	WRITE_ONCE(heap->user, 0);
 }
 
 /* A request that takes the long path, and its result. */

@@ -1,19 +1,140 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A driver's mistakes that show in the call alone, and their reports. Each is
- * reported once, with the caller.
+ * Reports of a driver's mistakes: what is wrong with which heap of whose module, and
+ * where; what to do about it; and the heap's figures. Each mistake is reported once
+ * for a class of heaps.
  */
 
-#include "internal.h"
+#include "message.h"
+#include "private.h"
 
+#include <linux/export.h>
 #include <linux/log2.h>
-#include <linux/once_lite.h>
 
-static void report_gfp(const struct wsheap *heap, gfp_t gfp,
-		       unsigned long caller)
+static const char * const advice[] = {
+	[MISTAKE_GFP] = "give zones by args.chunk_gfp when the heap is created, and expect NULL",
+	[MISTAKE_KIND] = "a message heap has wsheap_reset() and wsheap_rollback(), a private heap wsheap_free() and wsheap_realloc()",
+	[MISTAKE_END] = "end a heap as it began: wsheap_create() and wsheap_destroy(), wsheap_init() and wsheap_exit(), wsheap_pool_alloc() and wsheap_pool_free()",
+	[MISTAKE_AGAIN] = "look for a second wsheap_pool_free() on an error path; the heap may be another user's by now",
+	[MISTAKE_STRANGER] = "return a heap to the pool that it is from; wsheap_pool_put() knows it",
+	[MISTAKE_UNLOCK] = "call wsheap_unlock() in the context that called wsheap_lock(), once for each time",
+	[MISTAKE_USERS] = "create the heap with WSHEAP_SERIALIZE (a private one without WSHEAP_NO_SERIALIZE), or keep others out by a lock of your own",
+	[MISTAKE_DESTROYED] = "look for an error path that goes on after wsheap_destroy(), and set the pointer to NULL after it",
+	[MISTAKE_LEFT] = "destroy heaps and pools before the module's exit function returns",
+	[MISTAKE_CONTEXT] = "allocate with GFP_ATOMIC or GFP_NOWAIT in interrupts and with a spinlock held, or call wsheap_reserve() before",
+	[MISTAKE_FORGOTTEN] = "call wsheap_reset() at the end of each message, on error paths, too",
+	[MISTAKE_FREED] = "look for a second wsheap_free() of the block",
+	[MISTAKE_FOREIGN] = "free a block in the heap that it was allocated from",
+	[MISTAKE_INSIDE] = "free a block by the address that wsheap_alloc() returned",
+	[MISTAKE_HEADER] = "look for a write before this block, or past the end of the one before it; page_heap=guard finds it when it happens",
+	[MISTAKE_OVERRUN] = "look for a write past the end of this block; page_heap=guard finds it when it happens",
+	[MISTAKE_UNDERRUN] = "look for a write before this block; KASAN finds it when it happens",
+	[MISTAKE_WRITTEN] = "look for a pointer that was kept after wsheap_free(); page_heap=guard finds it when it happens",
+	[MISTAKE_STALE] = "look for a pointer that was kept after the end of its message; page_heap=guard finds it when it happens",
+};
+
+void wsheap_report_advice(enum wsheap_mistake mistake)
 {
-	pr_err("heap %s: gfp %#x (%pGg) refused: a block must not have a zone flag or __GFP_NOFAIL; called from %pS\n",
-	       wsheap_name(heap), (__force unsigned int)gfp, &gfp, (void *)caller);
+	pr_err("what to do: %s\n", advice[mistake]);
+}
+
+/* Whether to report a mistake of a class. It is once for each kind. */
+static bool report_begin(struct wsheap_class *class, enum wsheap_mistake mistake)
+{
+	return !test_and_set_bit(mistake, &class->reported);
+}
+
+static void dump_chunks(const struct wsheap *heap)
+{
+	const struct wsheap_chunk *chunk;
+	unsigned int used = 0, free = 0;
+
+	for (chunk = heap->used; chunk; chunk = chunk->next)
+		used++;
+	for (chunk = heap->free_chunks; chunk; chunk = chunk->next)
+		free++;
+	pr_info("  %u chunks in use, %u free\n", used, free);
+}
+
+/* The figures can be read at any time. */
+static void dump_figures(const struct wsheap *heap)
+{
+	const char *limit = "bytes";
+	size_t max_size = wsheap_max_size(heap);
+
+	if (max_size == WSHEAP_UNLIMITED)
+		limit = "unlimited";
+	pr_info("  %s heap %s of %s: %zu bytes asked for, limit %zd %s, %zu held, %zd may stay, %u messages before this one\n",
+		heap->path >= WSHEAP_PATH_PRIVATE ? "private" : "message",
+		wsheap_name(heap), heap->class->module,
+		wsheap_requested_size(heap), (ssize_t)max_size, limit,
+		wsheap_actual_size(heap), (ssize_t)heap->trim_size, heap->messages);
+	if (heap->group)
+		pr_info("  its group %s: %zu bytes held of %zd\n", heap->group->name,
+			wsheap_group_size(heap->group), (ssize_t)heap->group->max_size);
+	if (heap->status)
+		pr_info("  the last call refused: %d\n", -heap->status);
+}
+
+/**
+ * wsheap_dump - print what is known of a heap to the kernel log
+ * @heap: the heap, of either kind.
+ *
+ * Its kind, name, module, figures and chunks, and the newest blocks if the heap is in
+ * a mode that knows them. For a driver's own reports. Windows has no equivalent.
+ *
+ * Context: as wsheap_reset(), by the user of the heap.
+ */
+void wsheap_dump(struct wsheap *heap)
+{
+	unsigned long irq;
+
+	dump_figures(heap);
+	if (heap->path < WSHEAP_PATH_PRIVATE) {
+		irq = wsheap_enter(heap);
+		dump_chunks(heap);
+		wsheap_leave(heap, irq);
+	}
+	wsheap_debug_dump(heap);
+}
+EXPORT_SYMBOL_NS_GPL(wsheap_dump, WSHEAP_NS);
+
+/*
+ * The heap may be locked, or another call may have it, so nothing is followed that
+ * changes.
+ */
+void wsheap_report(const struct wsheap *heap, enum wsheap_mistake mistake,
+		   unsigned long caller, const char *fmt, ...)
+{
+	struct va_format vaf = { .fmt = fmt };
+	va_list ap;
+
+	if (!report_begin(heap->class, mistake))
+		return;
+	va_start(ap, fmt);
+	vaf.va = &ap;
+	pr_err("heap %s of %s: %pV; called from %pS\n", wsheap_name(heap),
+	       heap->class->module, &vaf, (void *)caller);
+	va_end(ap);
+	wsheap_report_advice(mistake);
+	dump_figures(heap);
+	wsheap_debug_dump(heap);
+}
+
+/* The same for what is no heap, or a heap that is gone. */
+void wsheap_report_class(struct wsheap_class *class, enum wsheap_mistake mistake,
+			 const char *fmt, ...)
+{
+	struct va_format vaf = { .fmt = fmt };
+	va_list ap;
+
+	if (!report_begin(class, mistake))
+		return;
+	va_start(ap, fmt);
+	vaf.va = &ap;
+	pr_err("%pV\n", &vaf);
+	va_end(ap);
+	wsheap_report_advice(mistake);
 }
 
 /* Returns the error of a request that no heap of this kind can grant, or 0. */
@@ -21,7 +142,9 @@ int wsheap_check_request(const struct wsheap *heap, size_t size, size_t align,
 			 gfp_t gfp, unsigned long caller)
 {
 	if (gfp & WSHEAP_GFP_REFUSED) {
-		DO_ONCE_LITE(report_gfp, heap, gfp, caller);
+		wsheap_report(heap, MISTAKE_GFP, caller,
+			      "gfp %#x (%pGg) refused: a block must not have a zone flag or __GFP_NOFAIL",
+			      (__force unsigned int)gfp, &gfp);
 		return -EINVAL;
 	}
 	if (!is_power_of_2(align) || align > PAGE_SIZE)
@@ -31,40 +154,47 @@ int wsheap_check_request(const struct wsheap *heap, size_t size, size_t align,
 	return 0;
 }
 
-static void report_kind(const struct wsheap *heap, const char *function,
+void wsheap_report_kind(const struct wsheap *heap, const char *function,
 			unsigned long caller)
 {
 	bool private = heap->path >= WSHEAP_PATH_PRIVATE;
 
-	pr_err("%s() called on %s heap %s, but is for %s heaps; called from %pS\n",
-	       function, private ? "private" : "message", wsheap_name(heap),
-	       private ? "message" : "private", (void *)caller);
-}
-
-void wsheap_report_kind(const struct wsheap *heap, const char *function,
-			unsigned long caller)
-{
-	if (heap->path >= WSHEAP_PATH_PRIVATE)
-		DO_ONCE_LITE(report_kind, heap, function, caller);
-	else
-		DO_ONCE_LITE(report_kind, heap, function, caller);
-}
-
-static void report_end(const struct wsheap *heap, const char *function,
-		       unsigned long caller)
-{
-	const char *kind = heap->flags & WSHEAP_POOLED ?
-			   "belongs to a pool, use wsheap_pool_free()" :
-			   heap->flags & WSHEAP_EMBEDDED ?
-			   "lies in another structure, use wsheap_exit()" :
-			   "is an object of its own, use wsheap_destroy()";
-
-	pr_err("%s() called on heap %s, which %s: left alone; called from %pS\n",
-	       function, wsheap_name(heap), kind, (void *)caller);
+	wsheap_report(heap, MISTAKE_KIND, caller,
+		      "%s() called on a %s heap, but is for %s heaps", function,
+		      private ? "private" : "message",
+		      private ? "message" : "private");
 }
 
 void wsheap_report_end(const struct wsheap *heap, const char *function,
 		       unsigned long caller)
 {
-	DO_ONCE_LITE(report_end, heap, function, caller);
+	if (heap->flags & WSHEAP_DEAD) {
+		wsheap_report_users(heap, caller);
+		return;
+	}
+	wsheap_report(heap, MISTAKE_END, caller, "%s() called, but the heap %s: left alone",
+		      function,
+		      heap->flags & WSHEAP_POOLED ? "belongs to a pool" :
+		      heap->flags & WSHEAP_EMBEDDED ? "lies in another structure" :
+						      "is an object of its own");
+}
+
+/* With @caller 0, it was a short call that came in between. */
+noinline void wsheap_report_users(const struct wsheap *heap, unsigned long caller)
+{
+	unsigned long other = READ_ONCE(heap->user);
+
+	if (heap->flags & WSHEAP_DEAD)
+		wsheap_report(heap, MISTAKE_DESTROYED, caller,
+			      "used or destroyed after it was destroyed by the call from %pS",
+			      (void *)other);
+	else if (caller)
+		wsheap_report(heap, MISTAKE_USERS, caller,
+			      "two users at once: this call came while the one from %pS was under way",
+			      (void *)other);
+	else
+		wsheap_report(heap, MISTAKE_USERS, other,
+			      "two users at once: a reset or rollback came while this call was under way");
+	if (caller)
+		dump_stack();
 }

@@ -44,8 +44,14 @@ struct wsheap *wsheap_object_alloc(const struct wsheap_args *args, size_t size,
 	return kzalloc_noprof(size, gfp | (args->chunk_gfp & __GFP_ACCOUNT));
 }
 
+static size_t object_size(const struct wsheap *heap)
+{
+	return heap->path >= WSHEAP_PATH_PRIVATE ? wsheap_private_object_size :
+						   sizeof(struct wsheap);
+}
+
 /* What a heap has beside memory. */
-static void object_end(struct wsheap *heap)
+static void object_end(struct wsheap *heap, unsigned long caller)
 {
 	wsheap_group_put(heap->group);
 	if (heap->left != heap->max_size)
@@ -53,20 +59,23 @@ static void object_end(struct wsheap *heap)
 	if (heap->messages)
 		wsheap_class_add_messages(heap);
 	wsheap_class_put(heap->class);
+	if (unlikely(heap->debug) &&
+	    wsheap_debug_exit(heap, object_size(heap), caller))
+		return;
 	if (!(heap->flags & WSHEAP_EMBEDDED))
 		kfree(heap);
 }
 
-static void object_free(struct wsheap *heap, bool may_sleep)
+static void object_free(struct wsheap *heap, bool may_sleep, unsigned long caller)
 {
 	struct wsheap_chunk *chunks;
 
 	if (unlikely(heap->noted))
-		wsheap_end_notes(heap);
+		wsheap_end_notes(heap, caller);
 	chunks = heap->path >= WSHEAP_PATH_PRIVATE ? wsheap_private_chunks(heap) :
 						     wsheap_message_chunks(heap);
 	wsheap_chunk_release_all(heap, chunks, may_sleep);
-	object_end(heap);
+	object_end(heap, caller);
 }
 
 /*
@@ -87,12 +96,17 @@ int object_setup(struct wsheap *heap, size_t max_size, size_t trim_size,
 	heap->node = args->flags & WSHEAP_NODE ? args->node : NUMA_NO_NODE;
 	heap->class = class;
 	heap->group = args->group;
+	heap->path = private ? WSHEAP_PATH_PRIVATE : WSHEAP_PATH_SHORT;
+	if (unlikely(wsheap_debug_is_possible() || args->flags & WSHEAP_PAGE_HEAP))
+		wsheap_debug_setup(heap, args->flags & WSHEAP_PAGE_HEAP, gfp);
 	if (private)
 		ret = wsheap_private_setup(heap, gfp);
 	else
 		ret = wsheap_message_setup(heap, args->initial_size, gfp);
 	if (!ret)
 		wsheap_group_get(heap->group);
+	else
+		kfree(heap->debug);
 	return ret;
 }
 
@@ -135,7 +149,7 @@ struct wsheap *wsheap_object_create_pooled(size_t max_size, size_t trim_size,
 	/* That of its pool stays as long as the pool. */
 	wsheap_class_add_heap(class);
 	if (keeper && args->initial_size && !heap->cur->keeper) {
-		object_free(heap, false);
+		object_free(heap, false, _RET_IP_);
 		return ERR_PTR(-EINVAL);
 	}
 	wsheap_list_add(heap);
@@ -151,15 +165,15 @@ bool wsheap_object_try_release(struct wsheap *heap, bool may_sleep)
 	bool released = wsheap_list_try_del(heap);
 
 	if (released)
-		object_free(heap, may_sleep);
+		object_free(heap, may_sleep, _RET_IP_);
 	return released;
 }
 
 /* Releases a heap. Sleeps. */
-void wsheap_object_release(struct wsheap *heap)
+void wsheap_object_release(struct wsheap *heap, unsigned long caller)
 {
 	wsheap_list_del(heap);
-	object_free(heap, true);
+	object_free(heap, true, caller);
 }
 
 /* Creates a heap that is in no pool. */
@@ -237,12 +251,12 @@ void wsheap_exit(struct wsheap *heap)
 		return;
 	}
 	if (unlikely(heap->noted))
-		wsheap_end_notes(heap);
+		wsheap_end_notes(heap, _RET_IP_);
 	/* It never had a chunk. */
 	if (!heap->all.next)
-		return object_end(heap);
+		return object_end(heap, _RET_IP_);
 	might_sleep();
-	wsheap_object_release(heap);
+	wsheap_object_release(heap, _RET_IP_);
 	wsheap_chunk_flush();
 }
 EXPORT_SYMBOL_NS_GPL(wsheap_exit, WSHEAP_NS);
@@ -256,7 +270,7 @@ struct wsheap *__wsheap_create_private(unsigned int options, size_t initial_size
 	args = args ?: &default_args;
 	if (options & WSHEAP_CREATE_ENABLE_EXECUTE)
 		return ERR_PTR(-EOPNOTSUPP);
-	if (options & ~WSHEAP_OPTIONS || args->flags & ~WSHEAP_NODE ||
+	if (options & ~WSHEAP_OPTIONS || args->flags & ~(WSHEAP_NODE | WSHEAP_PAGE_HEAP) ||
 	    args->initial_size || !wsheap_args_valid(args))
 		return ERR_PTR(-EINVAL);
 	if (maximum_size && initial_size > maximum_size)
@@ -288,11 +302,11 @@ void wsheap_destroy(struct wsheap *heap)
 	if (IS_ERR_OR_NULL(heap))
 		return;
 	might_sleep();
-	if (unlikely(heap->flags & (WSHEAP_POOLED | WSHEAP_EMBEDDED))) {
+	if (unlikely(heap->flags & (WSHEAP_POOLED | WSHEAP_EMBEDDED | WSHEAP_DEAD))) {
 		wsheap_report_end(heap, "wsheap_destroy", _RET_IP_);
 		return;
 	}
-	wsheap_object_release(heap);
+	wsheap_object_release(heap, _RET_IP_);
 	wsheap_chunk_flush();
 }
 EXPORT_SYMBOL_NS_GPL(wsheap_destroy, WSHEAP_NS);

@@ -32,7 +32,6 @@
 #include <linux/minmax.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
-#include <linux/once_lite.h>
 #include <linux/sched.h>
 
 /* All pools. The shrinker only tries the lock. */
@@ -387,25 +386,21 @@ struct wsheap *wsheap_pool_alloc(struct wsheap_pool *pool, gfp_t gfp)
 }
 EXPORT_SYMBOL_NS_GPL(wsheap_pool_alloc, WSHEAP_NS);
 
-static void report_stranger(const struct wsheap_pool *pool,
-			    const struct wsheap *heap, unsigned long caller)
+static void pool_report_stranger(const struct wsheap_pool *pool,
+				 const struct wsheap *heap, unsigned long caller)
 {
 	const struct wsheap_pool *from = wsheap_pool_of(heap);
 
-	pr_err("heap %s given to pool %s, but is from %s%s: left alone; called from %pS\n",
-	       wsheap_name(heap), pool->class->name, from ? "pool " : "no pool",
-	       from ? from->class->name : "", (void *)caller);
-}
-
-static void report_again(const struct wsheap *heap, unsigned long caller)
-{
-	pr_err("heap %s given to its pool a second time: left alone; called from %pS\n",
-	       wsheap_name(heap), (void *)caller);
+	wsheap_report(heap, MISTAKE_STRANGER, caller,
+		      "given to pool %s, but is from %s%s: left alone",
+		      pool->class->name, from ? "pool " : "no pool",
+		      from ? from->class->name : "");
 }
 
 static void pool_report_again(const struct wsheap *heap, unsigned long caller)
 {
-	DO_ONCE_LITE(report_again, heap, caller);
+	wsheap_report(heap, MISTAKE_AGAIN, caller,
+		      "given to its pool a second time: left alone");
 }
 
 /* Whether a heap is from the pool, which it gets its quota from again. */
@@ -417,7 +412,7 @@ static noinline bool pool_may_free(const struct wsheap_pool *pool,
 		return false;
 	}
 	if (wsheap_pool_of(heap) != pool) {
-		DO_ONCE_LITE(report_stranger, pool, heap, caller);
+		pool_report_stranger(pool, heap, caller);
 		return false;
 	}
 	wsheap_reset(heap);
@@ -553,7 +548,7 @@ static unsigned int pool_release_idle(struct wsheap_pool *pool)
 
 	for (n = 0; (heap = list_pop(&pool->reserve)) ||
 	     (pool->cpu && (heap = pool_take_unreserved(pool))); n++) {
-		wsheap_object_release(heap);
+		wsheap_object_release(heap, _RET_IP_);
 		atomic_dec(&pool->nr_heaps);
 	}
 	return n;
@@ -680,13 +675,14 @@ void wsheap_pool_destroy(struct wsheap_pool *pool)
 	wsheap_chunk_flush();
 	out = atomic_read(&pool->nr_heaps);
 	if (out) {
-		pr_err("pool %s destroyed while %d of its heaps are in use: left alone; called from %pS\n",
-		       pool->class->name, out, (void *)_RET_IP_);
+		wsheap_report_class(pool->class, MISTAKE_LEFT,
+				    "pool %s of %s: destroyed while %d of its heaps are in use: left alone; called from %pS",
+				    pool->class->name, pool->class->module, out,
+				    (void *)_RET_IP_);
 		return;
 	}
 	free_percpu(pool->cpu);
-	if (pool->class)
-		wsheap_class_put_pool(pool->class);
+	wsheap_class_release(pool->class);
 	kfree(pool);
 }
 EXPORT_SYMBOL_NS_GPL(wsheap_pool_destroy, WSHEAP_NS);

@@ -15,7 +15,6 @@
 
 #include <linux/export.h>
 #include <linux/minmax.h>
-#include <linux/once_lite.h>
 #include <linux/ratelimit.h>
 
 /* Larger blocks of a growing heap have memory of their own. */
@@ -365,6 +364,10 @@ static void *private_try(struct wsheap_private *private,
 	req->failure = failure;
 	failure->code = 0;
 
+	if (!private_claim(private, req->caller)) {
+		*failure = private_failure(private, req, -EINVAL);
+		return NULL;
+	}
 	irq = private_enter(private);
 	private->caller = req->caller;
 	p = code ? ERR_PTR(code) : private_place(private, req, &irq, &drop);
@@ -380,6 +383,7 @@ static void *private_try(struct wsheap_private *private,
 		p = NULL;
 	}
 	private_leave(private, irq);
+	private_unclaim(private);
 	wsheap_chunk_release_all(&private->heap, drop, false);
 	return p;
 }
@@ -389,6 +393,36 @@ static bool private_has_to_clear(const struct wsheap_private *private, gfp_t gfp
 {
 	return gfp & __GFP_ZERO || want_init_on_alloc(0) ||
 	       (want_init_on_free() && !private->guard);
+}
+
+/* In a mode in which blocks have memory of their own, what the caller gets. */
+static void *private_give(struct wsheap_private *private, void *place,
+			  const struct tile_request *req)
+{
+	gfp_t gfp = req->gfp;
+
+	if (likely(!private->heap.debug))
+		return place;
+	if (private_nested(private))
+		gfp &= ~__GFP_DIRECT_RECLAIM;
+	return wsheap_debug_take(&private->heap, place, req->size, req->align, gfp,
+				 req->caller);
+}
+
+/* The reverse: where the heap has a block. Reports what is no block, or not any more. */
+static void *private_place_of(struct wsheap_private *private, const void *p,
+			      unsigned long caller)
+{
+	enum wsheap_mistake mistake;
+	void *place;
+
+	if (likely(!private->heap.debug))
+		return (void *)p;
+	mistake = wsheap_debug_find(&private->heap, p, &place);
+	if (mistake == MISTAKE_NONE)
+		return place;
+	wsheap_private_report(private, mistake, p, caller);
+	return NULL;
 }
 
 void *wsheap_private_alloc(struct wsheap *heap, size_t size, size_t align,
@@ -409,7 +443,7 @@ void *wsheap_private_alloc(struct wsheap *heap, size_t size, size_t align,
 		return private_fail(private, &failure, err);
 	if (private_has_to_clear(private, gfp))
 		memset(p, 0, size);
-	return p;
+	return private_give(private, p, &req);
 }
 
 /*
@@ -424,14 +458,18 @@ static noinline void *private_alloc_at_hand(struct wsheap_private *private,
 		.extent = block_extent(private, size),
 		.align = TILE_ALIGN,
 	};
-	unsigned long irq = private_enter(private);
+	unsigned long irq;
 	void *p;
 
+	if (!private_claim(private, caller))
+		return NULL;
+	irq = private_enter(private);
 	private->caller = caller;
 	p = wsheap_tile_take_quick(private, &req);
 	if (!p && !private_has_surplus(private))
 		p = wsheap_tile_cut(private, &req, false);
 	private_leave(private, irq);
+	private_unclaim(private);
 	return p && private_has_to_clear(private, 0) ? memset(p, 0, size) : p;
 }
 
@@ -443,6 +481,8 @@ void *wsheap_private_alloc_quick(struct wsheap *heap, size_t size,
 	unsigned long irq;
 	void *p;
 
+	if (heap->debug)
+		return NULL;
 	if (heap->path == WSHEAP_PATH_PRIVATE_LOCKED && !private_nested(private)) {
 		spin_lock_irqsave_nested(&heap->lock, irq, SINGLE_DEPTH_NESTING);
 		p = private_alloc_quick(private, size);
@@ -463,30 +503,30 @@ void *wsheap_private_alloc_quick(struct wsheap *heap, size_t size,
  */
 
 /* Why a pointer into a region has no header of a live block before it. */
-static enum misuse private_diagnose(const struct wsheap_private *private,
+static enum wsheap_mistake private_diagnose(const struct wsheap_private *private,
 				    const struct wsheap_region *region,
 				    const void *p)
 {
-	const u32 all = BIT(MISUSE_FREED) | BIT(MISUSE_INSIDE) |
-			BIT(MISUSE_HEADER);
+	const u32 all = BIT(MISTAKE_FREED) | BIT(MISTAKE_INSIDE) |
+			BIT(MISTAKE_HEADER);
 	struct wsheap_block *block = region_first(region);
 	enum tile tile = wsheap_tile_state(private, block_of(p));
 
 	/* To follow the tiles takes its time. So this is done once for each kind. */
-	if (tile != TILE_DAMAGED || (private->reported & all) == all)
-		return MISUSE_FREED;
+	if (tile != TILE_DAMAGED || (private->heap.class->reported & all) == all)
+		return MISTAKE_FREED;
 	while ((void *)block < p)
 		tile = wsheap_tile_next(private, region, &block);
 	if (tile == TILE_DAMAGED)
-		return MISUSE_HEADER;
-	return tile == TILE_LIVE ? MISUSE_INSIDE : MISUSE_FREED;
+		return MISTAKE_HEADER;
+	return tile == TILE_LIVE ? MISTAKE_INSIDE : MISTAKE_FREED;
 }
 
 /*
  * Whether a pointer is that of a live block, and if not, why. Where the block
  * is dedicated, @dedicated is its region, else NULL.
  */
-enum misuse wsheap_private_find(struct wsheap_private *private, const void *p,
+enum wsheap_mistake wsheap_private_find(struct wsheap_private *private, const void *p,
 				struct wsheap_region **dedicated)
 {
 	struct wsheap_region *region = region_find(private, p);
@@ -495,27 +535,27 @@ enum misuse wsheap_private_find(struct wsheap_private *private, const void *p,
 
 	*dedicated = NULL;
 	if (!region)
-		return MISUSE_FOREIGN;
+		return MISTAKE_FOREIGN;
 	if (region_is_dedicated(region)) {
 		if (p != region->chunk.mem)
-			return MISUSE_INSIDE;
+			return MISTAKE_INSIDE;
 		*dedicated = region;
 		size = region->chunk.used;
 		room = region->chunk.size;
 	} else {
 		if (block < region_first(region) || block >= region_end(region) ||
 		    !IS_ALIGNED((unsigned long)p, TILE_ALIGN))
-			return MISUSE_INSIDE;
+			return MISTAKE_INSIDE;
 		if (wsheap_tile_state(private, block) != TILE_LIVE)
 			return private_diagnose(private, region, p);
 		next = block;
 		if (wsheap_tile_next(private, region, &next) == TILE_DAMAGED)
-			return MISUSE_HEADER;
+			return MISTAKE_HEADER;
 		size = block_size(block);
 		room = block_length(private, block) - sizeof(*block);
 	}
-	return debug_overrun(private, p, size, room) ? MISUSE_OVERRUN :
-						       MISUSE_NONE;
+	return debug_overrun(private, p, size, room) ? MISTAKE_OVERRUN :
+						       MISTAKE_NONE;
 }
 
 /*
@@ -525,7 +565,7 @@ enum misuse wsheap_private_find(struct wsheap_private *private, const void *p,
 static bool private_have(struct wsheap_private *private, const void *p,
 			 struct wsheap_region **dedicated, unsigned long caller)
 {
-	enum misuse misuse;
+	enum wsheap_mistake mistake;
 
 	private->caller = caller;
 	*dedicated = NULL;
@@ -534,10 +574,10 @@ static bool private_have(struct wsheap_private *private, const void *p,
 	    IS_ALIGNED((unsigned long)p, TILE_ALIGN) &&
 	    wsheap_tile_state(private, block_of(p)) == TILE_LIVE)
 		return true;
-	misuse = wsheap_private_find(private, p, dedicated);
-	if (misuse != MISUSE_NONE)
-		wsheap_private_report(private, misuse, p, caller);
-	return misuse == MISUSE_NONE || misuse == MISUSE_OVERRUN;
+	mistake = wsheap_private_find(private, p, dedicated);
+	if (mistake != MISTAKE_NONE)
+		wsheap_private_report(private, mistake, p, caller);
+	return mistake == MISTAKE_NONE || mistake == MISTAKE_OVERRUN;
 }
 
 static noinline void private_free(struct wsheap *heap, void *p,
@@ -548,27 +588,34 @@ static noinline void private_free(struct wsheap *heap, void *p,
 	struct wsheap_region *dedicated;
 	struct wsheap_block *block;
 	unsigned long irq;
+	void *place;
 	size_t room;
 
-	if (!p || !wsheap_check_private(heap, "wsheap_free", caller))
+	if (!p || !wsheap_check_private(heap, "wsheap_free", caller) ||
+	    !private_claim(private, caller))
 		return;
 	irq = private_enter(private);
-	if (!private_have(private, p, &dedicated, caller))
+	place = private_place_of(private, p, caller);
+	if (!place || !private_have(private, place, &dedicated, caller))
 		goto out;
+	/* Before somebody else can have the place. */
+	if (unlikely(heap->debug))
+		wsheap_debug_end(heap, p, caller);
 	if (dedicated) {
 		private_uncharge(private, dedicated->chunk.used);
 		region_del(private, dedicated, &drop);
 		goto out;
 	}
-	block = block_of(p);
+	block = block_of(place);
 	room = block_length(private, block) - sizeof(*block);
 	if (private->guard)
-		memset(p, POISON_FREE, room);
+		memset(place, POISON_FREE, room);
 	else if (want_init_on_free())
-		memset(p, 0, room);
+		memset(place, 0, room);
 	wsheap_tile_release(private, block);
 out:
 	private_leave(private, irq);
+	private_unclaim(private);
 	wsheap_chunk_release_all(&private->heap, drop, false);
 }
 
@@ -623,10 +670,13 @@ static int private_resize_block(struct wsheap_private *private, void *p,
 				unsigned long caller)
 {
 	size_t new = block_extent(private, size), has;
-	unsigned long irq = private_enter(private);
 	struct wsheap_region *dedicated;
+	unsigned long irq;
 	int ret = -EINVAL;
 
+	if (!private_claim(private, caller))
+		return ret;
+	irq = private_enter(private);
 	if (!private_have(private, p, &dedicated, caller))
 		goto out;
 	*old = dedicated ? dedicated->chunk.used : block_size(block_of(p));
@@ -649,6 +699,7 @@ static int private_resize_block(struct wsheap_private *private, void *p,
 	}
 out:
 	private_leave(private, irq);
+	private_unclaim(private);
 	return ret;
 }
 
@@ -658,6 +709,25 @@ static void private_clear_growth(const struct wsheap_private *private, void *p,
 {
 	if (size > old && private_has_to_clear(private, gfp))
 		memset(p + old, 0, size - old);
+}
+
+/* A block of @old bytes has another size at its place. */
+static void *private_move(struct wsheap_private *private, void *place, void *p,
+			  size_t old, const struct tile_request *req)
+{
+	gfp_t gfp = req->gfp;
+	void *new;
+
+	if (likely(!private->heap.debug))
+		return p;
+	if (private_nested(private))
+		gfp &= ~__GFP_DIRECT_RECLAIM;
+	new = wsheap_debug_resize(&private->heap, place, p, old, req->size, gfp,
+				  req->caller);
+	/* There is no way back to the one before. */
+	if (new != p)
+		wsheap_debug_end(&private->heap, p, req->caller);
+	return new;
 }
 
 static void *private_realloc(struct wsheap *heap, void *p, size_t size,
@@ -671,16 +741,19 @@ static void *private_realloc(struct wsheap *heap, void *p, size_t size,
 		.caller = caller,
 	}, *req = &request;
 	struct wsheap_error failure;
+	void *new, *place;
 	unsigned long irq;
 	size_t old = 0;
-	void *new;
 	int ret;
 
 	if (!p)
 		return wsheap_private_alloc(heap, size, TILE_ALIGN, gfp, NULL, caller);
 	ret = private_check(private, req);
+	place = private_place_of(private, p, caller);
+	if (!place)
+		ret = -EINVAL;
 	if (!ret)
-		ret = private_resize_block(private, p, req->size, &old, true,
+		ret = private_resize_block(private, place, req->size, &old, true,
 					   req->caller);
 	if (ret < 0) {
 		irq = private_enter(private);
@@ -691,6 +764,7 @@ static void *private_realloc(struct wsheap *heap, void *p, size_t size,
 		return private_fail(private, &failure, NULL);
 	}
 	if (ret) {
+		p = private_move(private, place, p, old, req);
 		private_clear_growth(private, p, old, size, gfp);
 		return p;
 	}
@@ -700,6 +774,7 @@ static void *private_realloc(struct wsheap *heap, void *p, size_t size,
 	if (!new && size > old)
 		new = private_try(private, req, &failure);
 	if (new) {
+		new = private_give(private, new, req);
 		memcpy(new, p, min(old, req->size));
 		private_clear_growth(private, new, old, size, gfp);
 		wsheap_free(&private->heap, p);
@@ -707,8 +782,8 @@ static void *private_realloc(struct wsheap *heap, void *p, size_t size,
 	}
 	if (req->size > old)
 		return private_fail(private, &failure, NULL);
-	private_resize_block(private, p, req->size, &old, false, req->caller);
-	return p;
+	private_resize_block(private, place, req->size, &old, false, req->caller);
+	return private_move(private, place, p, old, req);
 }
 
 /**
@@ -758,12 +833,18 @@ bool wsheap_resize(struct wsheap *heap, void *p, size_t size, gfp_t gfp)
 		.caller = _RET_IP_,
 	};
 	size_t old = 0;
+	void *place;
 
 	if (!wsheap_is_private(heap) || !p)
 		return false;
-	if (private_check(private, &req) ||
-	    private_resize_block(private, p, size, &old, false, _RET_IP_) <= 0)
+	place = private_place_of(private, p, _RET_IP_);
+	/* A block with memory of its own has no more than that. */
+	if (!place || (place != p && size > wsheap_size(heap, p)))
 		return false;
+	if (private_check(private, &req) ||
+	    private_resize_block(private, place, size, &old, false, _RET_IP_) <= 0)
+		return false;
+	private_move(private, place, p, old, &req);
 	private_clear_growth(private, p, old, size, gfp);
 	return true;
 }
@@ -790,7 +871,8 @@ size_t wsheap_size(struct wsheap *heap, const void *p)
 	if (!p || !wsheap_is_private(heap))
 		return 0;
 	irq = private_enter(private);
-	if (private_have(private, p, &dedicated, _RET_IP_))
+	p = private_place_of(private, p, _RET_IP_);
+	if (p && private_have(private, p, &dedicated, _RET_IP_))
 		size = dedicated ? dedicated->chunk.used : block_size(block_of(p));
 	private_leave(private, irq);
 	return size;
@@ -832,13 +914,6 @@ int wsheap_lock(struct wsheap *heap)
 }
 EXPORT_SYMBOL_NS_GPL(wsheap_lock, WSHEAP_NS);
 
-static void wsheap_report_unlock(const struct wsheap *heap,
-				 unsigned long caller)
-{
-	pr_err("heap %s: wsheap_unlock() by a caller that does not hold the lock; called from %pS\n",
-	       wsheap_name(heap), (void *)caller);
-}
-
 /**
  * wsheap_unlock - let others use a private heap again
  * @heap: the heap.
@@ -855,7 +930,8 @@ void wsheap_unlock(struct wsheap *heap)
 	if (!wsheap_is_private(heap))
 		return;
 	if (!private_nested(private)) {
-		DO_ONCE_LITE(wsheap_report_unlock, heap, _RET_IP_);
+		wsheap_report(heap, MISTAKE_UNLOCK, _RET_IP_,
+			      "wsheap_unlock() by a caller that does not hold the lock");
 		return;
 	}
 	if (--private->depth)
@@ -898,12 +974,15 @@ size_t wsheap_compact(struct wsheap *heap)
 
 	if (!wsheap_is_private(heap))
 		return 0;
+	if (!private_claim(private, _RET_IP_))
+		return 0;
 	irq = private_enter(private);
 	private->caller = _RET_IP_;
 	private_drain(private, GFP_NOWAIT, &irq);
 	private_shrink(private, &drop);
 	largest = private_largest_free(private);
 	private_leave(private, irq);
+	private_unclaim(private);
 	wsheap_chunk_release_all(&private->heap, drop, false);
 	return largest;
 }
@@ -982,9 +1061,9 @@ int wsheap_private_setup(struct wsheap *heap, gfp_t gfp)
 	if (!chunk)
 		return failure.code;
 	private->initial = container_of(chunk, struct wsheap_region, chunk);
-	private->guard = READ_ONCE(wsheap_private_debug);
+	private->guard = READ_ONCE(wsheap_debug);
 	/* The bytes of freed blocks are not the short path's to look at. */
-	if (private->guard || want_init_on_free())
+	if (private->guard || want_init_on_free() || heap->debug)
 		heap->path = WSHEAP_PATH_PRIVATE_LONG;
 	else if (heap->flags & WSHEAP_NO_SERIALIZE)
 		heap->path = WSHEAP_PATH_PRIVATE;
@@ -1024,13 +1103,15 @@ static struct wsheap_chunk *private_detach(struct wsheap_private *private,
  * the caller holds wsheap_lock(). Other callers do without it meanwhile: a heap
  * with a maximum size may refuse them.
  */
-void wsheap_private_reset(struct wsheap *heap)
+void wsheap_private_reset(struct wsheap *heap, unsigned long caller)
 {
 	struct wsheap_private *private = wsheap_private(heap);
 	struct wsheap_chunk *chunks, *initial = &private->initial->chunk;
 	unsigned long irq;
 	bool add;
 
+	if (!private_claim(private, caller))
+		return;
 	irq = private_enter(private);
 	wsheap_class_note_held(heap->class, heap->actual);
 	wsheap_count_message(heap, false);
@@ -1049,6 +1130,7 @@ void wsheap_private_reset(struct wsheap *heap)
 	if (add)
 		private_add_initial(private);
 	private_leave(private, irq);
+	private_unclaim(private);
 	wsheap_chunk_release_all(heap, chunks, false);
 }
 

@@ -59,17 +59,6 @@ enum tile {
 	TILE_DAMAGED,
 };
 
-/* What can be wrong with a pointer. Each is reported once for a heap. */
-enum misuse {
-	MISUSE_NONE,
-	MISUSE_FREED,
-	MISUSE_FOREIGN,
-	MISUSE_INSIDE,
-	MISUSE_HEADER,
-	MISUSE_OVERRUN,
-	MISUSE_WRITTEN,
-};
-
 struct wsheap_private {
 	struct wsheap heap;
 
@@ -98,7 +87,6 @@ struct wsheap_private {
 	bool retry;			/* a drain has merged slivers */
 
 	bool wiping;			/* a reset wipes the initial region */
-	u32 reported;			/* which kinds of misuse */
 	struct rb_root regions;		/* by address */
 	struct wsheap_chunk *shared;	/* the regions of many blocks */
 	size_t shared_size;
@@ -196,6 +184,19 @@ static __always_inline void private_uncharge(struct wsheap_private *private,
 static inline bool private_nested(const struct wsheap_private *private)
 {
 	return READ_ONCE(private->owner) == current;
+}
+
+/* Returns false if the heap takes no lock, and another call has it. */
+static inline bool private_claim(struct wsheap_private *private, unsigned long caller)
+{
+	return !(private->heap.flags & WSHEAP_NO_SERIALIZE) ||
+	       wsheap_take_user(&private->heap, caller);
+}
+
+static inline void private_unclaim(struct wsheap_private *private)
+{
+	if (private->heap.flags & WSHEAP_NO_SERIALIZE)
+		WRITE_ONCE(private->heap.user, 0);
 }
 
 static inline unsigned long private_enter(struct wsheap_private *private)
@@ -411,12 +412,12 @@ static inline struct wsheap_region *region_find(const struct wsheap_private *pri
 }
 
 /* private.c */
-enum misuse wsheap_private_find(struct wsheap_private *private, const void *p,
+enum wsheap_mistake wsheap_private_find(struct wsheap_private *private, const void *p,
 				struct wsheap_region **dedicated);
 
 /* private_tile.c */
-extern bool wsheap_private_debug;
-void wsheap_private_report(struct wsheap_private *private, enum misuse misuse,
+void wsheap_private_report(struct wsheap_private *private,
+			   enum wsheap_mistake mistake,
 			   const void *p, unsigned long caller);
 enum tile wsheap_tile_state(const struct wsheap_private *private,
 			    const struct wsheap_block *block);

@@ -50,7 +50,6 @@
 #include <linux/bitmap.h>
 #include <linux/log2.h>
 #include <linux/minmax.h>
-#include <linux/moduleparam.h>
 #include <linux/random.h>
 
 /* Tiles of a bin that are tried before the next bin is. */
@@ -58,32 +57,23 @@
 /* Slivers are merged when they are more than this part of all small tiles. */
 #define SLIVER_PART	8
 
-static const char * const misuse_text[] = {
-	[MISUSE_FREED]		= "is already free",
-	[MISUSE_FOREIGN]	= "does not belong to this heap",
-	[MISUSE_INSIDE]		= "is not the start of a block",
-	[MISUSE_HEADER]		= "has a corrupted header",
-	[MISUSE_OVERRUN]	= "was written past its end",
-	[MISUSE_WRITTEN]	= "was written to while it was free",
+static const char * const mistake_text[] = {
+	[MISTAKE_FREED]		= "is already free",
+	[MISTAKE_FOREIGN]	= "does not belong to this heap",
+	[MISTAKE_INSIDE]		= "is not the start of a block",
+	[MISTAKE_HEADER]		= "has a corrupted header",
+	[MISTAKE_OVERRUN]	= "was written past its end",
+	[MISTAKE_WRITTEN]	= "was written to while it was free",
 };
 
-bool wsheap_private_debug =
-	IS_ENABLED(CONFIG_KASAN) || IS_ENABLED(CONFIG_SLUB_DEBUG_ON) ||
-	IS_ENABLED(CONFIG_DEBUG_PAGEALLOC) || IS_ENABLED(CONFIG_LOCKDEP) ||
-	IS_ENABLED(CONFIG_DEBUG_ATOMIC_SLEEP);
-module_param_named(debug, wsheap_private_debug, bool, 0644);
-MODULE_PARM_DESC(debug, "Detect overruns by a byte and writes to freed blocks in private heaps created from now on");
-
-void wsheap_private_report(struct wsheap_private *private, enum misuse misuse,
-			   const void *p, unsigned long caller)
+void wsheap_private_report(struct wsheap_private *private,
+			   enum wsheap_mistake mistake, const void *p,
+			   unsigned long caller)
 {
-	KUNIT_STATIC_STUB_REDIRECT(wsheap_private_report, private, misuse, p, caller);
+	KUNIT_STATIC_STUB_REDIRECT(wsheap_private_report, private, mistake, p, caller);
 
-	if (private->reported & BIT(misuse))
-		return;
-	private->reported |= BIT(misuse);
-	pr_err("heap %s: block %p %s; called from %pS\n", wsheap_name(&private->heap), p,
-	       misuse_text[misuse], (void *)caller);
+	wsheap_report(&private->heap, mistake, caller, "block %p %s", p,
+		      mistake_text[mistake]);
 }
 
 static void debug_fill_free(const struct wsheap_private *private, void *from,
@@ -293,7 +283,7 @@ bool __wsheap_tile_is_clean(const struct wsheap_private *private,
 static void report_written(struct wsheap_private *private,
 			   const struct wsheap_block *block)
 {
-	wsheap_private_report(private, MISUSE_WRITTEN, block + 1,
+	wsheap_private_report(private, MISTAKE_WRITTEN, block + 1,
 			      private->caller);
 }
 

@@ -78,7 +78,7 @@ static bool private_validate_block(struct wsheap_private *private,
 	struct wsheap_region *dedicated;
 	struct wsheap_block *next;
 
-	if (wsheap_private_find(private, p, &dedicated) != MISUSE_NONE)
+	if (wsheap_private_find(private, p, &dedicated) != MISTAKE_NONE)
 		return false;
 	if (dedicated)
 		return true;
@@ -103,17 +103,24 @@ static bool private_validate_block(struct wsheap_private *private,
 bool wsheap_validate(struct wsheap *heap, const void *p)
 {
 	struct wsheap_private *private = wsheap_private(heap);
+	void *place = (void *)p;
 	unsigned long irq;
 	bool sound;
 
 	if (!wsheap_is_private(heap))
 		return false;
+	if (!private_claim(private, _RET_IP_))
+		return false;
 	irq = private_enter(private);
-	if (p)
-		sound = private_validate_block(private, p);
+	if (p && unlikely(heap->debug) &&
+	    wsheap_debug_find(heap, p, &place) != MISTAKE_NONE)
+		sound = false;
+	else if (p)
+		sound = private_validate_block(private, place);
 	else
 		sound = private_validate(private);
 	private_leave(private, irq);
+	private_unclaim(private);
 	return sound;
 }
 EXPORT_SYMBOL_NS_GPL(wsheap_validate, WSHEAP_NS);
@@ -246,9 +253,17 @@ int wsheap_walk(struct wsheap *heap, struct wsheap_walk_entry *entry)
 
 	if (!wsheap_is_private(heap))
 		return -EINVAL;
+	if (!private_claim(private, _RET_IP_))
+		return -EINVAL;
 	irq = private_enter(private);
+	/* Goes by places, and shows what the caller has. */
+	if (unlikely(heap->debug) && entry->kind == WSHEAP_WALK_BUSY)
+		entry->address = wsheap_debug_place(heap, entry->address);
 	ret = private_walk(private, entry);
+	if (unlikely(heap->debug) && entry->kind == WSHEAP_WALK_BUSY)
+		entry->address = wsheap_debug_address(heap, entry->address);
 	private_leave(private, irq);
+	private_unclaim(private);
 	return ret;
 }
 EXPORT_SYMBOL_NS_GPL(wsheap_walk, WSHEAP_NS);

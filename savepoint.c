@@ -124,7 +124,7 @@ static __always_inline void actions_run(struct wsheap *heap,
 }
 
 /* What a reset does of which most messages have nothing. */
-void wsheap_end_notes(struct wsheap *heap)
+void wsheap_end_notes(struct wsheap *heap, unsigned long caller)
 {
 	unsigned long irq;
 	size_t size;
@@ -133,7 +133,11 @@ void wsheap_end_notes(struct wsheap *heap)
 	WRITE_ONCE(heap->status, 0);
 	if (READ_ONCE(heap->actions))
 		actions_run(heap, NULL);
+	if (unlikely(heap->debug))
+		wsheap_debug_end_all(heap, caller);
 	if (!heap->high || heap->path >= WSHEAP_PATH_PRIVATE)
+		return;
+	if (!wsheap_claim(heap, caller))
 		return;
 	irq = wsheap_enter(heap);
 	size = wsheap_message_size(heap);
@@ -141,6 +145,7 @@ void wsheap_end_notes(struct wsheap *heap)
 		heap->slack += heap->high - size;
 	heap->high = 0;
 	wsheap_leave(heap, irq);
+	wsheap_unclaim(heap);
 }
 
 /**
@@ -155,9 +160,12 @@ void wsheap_end_notes(struct wsheap *heap)
 void __wsheap_mark(struct wsheap *heap, struct wsheap_mark *mark)
 {
 	unsigned long irq;
+	bool claimed;
 
+	memset(mark, 0, sizeof(*mark));
 	if (!wsheap_is_message(heap))
 		return;
+	claimed = wsheap_claim(heap, _RET_IP_);
 	irq = wsheap_enter(heap);
 	mark->used = heap->used;
 	mark->cur = heap->cur;
@@ -169,6 +177,8 @@ void __wsheap_mark(struct wsheap *heap, struct wsheap_mark *mark)
 	mark->newest_used = heap->used ? heap->used->used : 0;
 	mark->slack = heap->slack;
 	wsheap_leave(heap, irq);
+	if (claimed)
+		wsheap_unclaim(heap);
 }
 EXPORT_SYMBOL_NS_GPL(__wsheap_mark, WSHEAP_NS);
 
@@ -253,7 +263,8 @@ static void rollback_used(struct wsheap_chunk *chunk, u32 from)
 }
 
 static noinline void rollback_long(struct wsheap *heap,
-				   const struct wsheap_mark *begin)
+				   const struct wsheap_mark *begin,
+				   unsigned long caller)
 {
 	struct wsheap_chunk *chunk, *added = NULL, **end;
 	struct wsheap_mark complete = *begin, *mark = &complete;
@@ -263,6 +274,8 @@ static noinline void rollback_long(struct wsheap *heap,
 	mark_complete(heap, mark);
 	if (heap->actions != mark->actions)
 		actions_run(heap, mark->actions);
+	if (!wsheap_claim(heap, caller))
+		return;
 	irq = wsheap_enter(heap);
 	if (want_init_on_free()) {
 		wsheap_leave(heap, irq);
@@ -296,7 +309,10 @@ static noinline void rollback_long(struct wsheap *heap,
 		rollback_used(heap->used, mark_used(mark, heap->used));
 	WRITE_ONCE(heap->left, heap->max_size - mark->requested);
 	heap->slack = mark->slack;
+	if (unlikely(heap->debug))
+		wsheap_debug_rollback(heap, caller);
 	wsheap_leave(heap, irq);
+	wsheap_unclaim(heap);
 }
 
 /**
@@ -323,7 +339,7 @@ void wsheap_rollback(struct wsheap *heap, const struct wsheap_mark *mark)
 	/* As in wsheap_mark(). */
 	if (unlikely(data_race(heap->path_state) & WSHEAP_LONG)) {
 		if (wsheap_is_message(heap))
-			rollback_long(heap, mark);
+			rollback_long(heap, mark, _RET_IP_);
 		return;
 	}
 	cur = heap->cur;
@@ -383,8 +399,8 @@ void *__wsheap_extend(struct wsheap *heap, void *p, size_t old, size_t size,
 	struct request req = { .size = after - before, .align = align };
 	struct wsheap_chunk *chunk;
 	bool in_place = false;
+	void *new = p, *place;
 	unsigned long irq;
-	void *new = p;
 
 	if (!wsheap_is_message(heap))
 		return NULL;
@@ -396,8 +412,11 @@ void *__wsheap_extend(struct wsheap *heap, void *p, size_t old, size_t size,
 
 	if (size < old && want_init_on_free())
 		memset(p + size, 0, old - size);
+	place = unlikely(heap->debug) ? wsheap_debug_place(heap, p) : p;
+	if (!wsheap_claim(heap, _RET_IP_))
+		return NULL;
 	irq = wsheap_enter(heap);
-	chunk = extend_chunk(heap, p, before);
+	chunk = extend_chunk(heap, place, before);
 	if (chunk && size <= old) {
 		chunk_retreat(chunk, before - after);
 		in_place = true;
@@ -410,15 +429,19 @@ void *__wsheap_extend(struct wsheap *heap, void *p, size_t old, size_t size,
 	else if (chunk)
 		credit = old;
 	wsheap_leave(heap, irq);
+	wsheap_unclaim(heap);
 
 	if (in_place) {
 		if (req.zero)
-			memset(p + before, 0, req.size);
+			memset(place + before, 0, req.size);
+		if (unlikely(heap->debug))
+			new = wsheap_debug_resize(heap, place, p, old, size, gfp,
+						  _RET_IP_);
 	} else if (size > old) {
 		/* What has grown beyond a chunk may grow further. */
 		if (after >= PAGE_SIZE && after <= wsheap_largest_block(heap->flags) / 2 &&
 		    size - credit <= wsheap_max_size(heap) - wsheap_requested_size(heap))
-			wsheap_make_room(heap, after, after, gfp);
+			wsheap_make_room(heap, after, after, gfp, _RET_IP_);
 		new = wsheap_alloc_instead(heap, size, WSHEAP_MIN_ALIGN,
 					   gfp & ~__GFP_ZERO, NULL, _RET_IP_,
 					   credit);
@@ -438,6 +461,7 @@ void wsheap_undo_alloc(struct wsheap *heap, void *p, size_t size)
 	size_t length = ALIGN(size, wsheap_block_align(heap));
 	struct wsheap_chunk **link, *chunk;
 	unsigned long irq;
+	void *place = p;
 
 	if (heap->path >= WSHEAP_PATH_PRIVATE)
 		return wsheap_free(heap, p);
@@ -445,10 +469,16 @@ void wsheap_undo_alloc(struct wsheap *heap, void *p, size_t size)
 		return;
 	if (want_init_on_free())
 		memset(p, 0, size);
+	if (unlikely(heap->debug)) {
+		place = wsheap_debug_place(heap, p);
+		wsheap_debug_end(heap, p, _RET_IP_);
+	}
+	if (!wsheap_claim(heap, _RET_IP_))
+		return;
 	irq = wsheap_enter(heap);
 	/* A dedicated chunk has only this block, and is of use for others again. */
 	for (link = &heap->used; (chunk = *link); link = &chunk->next)
-		if (chunk->mem == p && chunk->used == length && chunk != heap->cur)
+		if (chunk->mem == place && chunk->used == length && chunk != heap->cur)
 			break;
 	if (chunk) {
 		if (heap->alt == chunk)
@@ -458,10 +488,11 @@ void wsheap_undo_alloc(struct wsheap *heap, void *p, size_t size)
 		chunk->next = heap->free_chunks;
 		heap->free_chunks = chunk;
 	} else {
-		chunk = extend_chunk(heap, p, length);
+		chunk = extend_chunk(heap, place, length);
 		if (chunk)
 			chunk_retreat(chunk, length);
 	}
 	WRITE_ONCE(heap->left, heap->left + size);
 	wsheap_leave(heap, irq);
+	wsheap_unclaim(heap);
 }

@@ -365,6 +365,20 @@ static void wsheap_note_refusal(struct wsheap *heap, int code, bool group)
 	wsheap_class_count_refusal(heap->class, code, group);
 }
 
+/* A heap that another call has is left alone. That is the caller's bug. */
+static void *wsheap_refuse_second(const struct wsheap *heap, size_t size,
+				  struct wsheap_error *err)
+{
+	if (err)
+		*err = (struct wsheap_error) {
+			.code = -EINVAL,
+			.asked = size,
+			.in_use = wsheap_requested_size(heap),
+			.limit = wsheap_max_size(heap),
+		};
+	return NULL;
+}
+
 /*
  * Allocates a block by the long path, from either kind of heap. The heap's lock
  * is not held while memory is obtained, so everything is decided anew after
@@ -393,6 +407,8 @@ void *wsheap_alloc_instead(struct wsheap *heap, size_t size, size_t align,
 		return (void *)max_t(unsigned long, req.align,
 				     (unsigned long)ZERO_SIZE_PTR);
 
+	if (!wsheap_claim(heap, caller))
+		return wsheap_refuse_second(heap, size, err);
 	irq = wsheap_enter(heap);
 	while (!code) {
 		if (size > heap->left + credit) {
@@ -433,14 +449,19 @@ void *wsheap_alloc_instead(struct wsheap *heap, size_t size, size_t align,
 		err->limit = failure.limit;
 	}
 	wsheap_leave(heap, irq);
+	wsheap_unclaim(heap);
 
 	wsheap_chunk_release_all(heap, removed, false);
+	if (unlikely(heap->debug) && code == -EDQUOT)
+		wsheap_debug_refused(heap, caller);
 	if (code)
 		return NULL;
 	if (req.zero)
 		memset(req.p, 0, req.size);
 	else if (gfp & __GFP_ZERO && !want_init_on_alloc(0))
 		memset(req.p, 0, size);
+	if (unlikely(heap->debug))
+		return wsheap_debug_take(heap, req.p, size, align, gfp, caller);
 	return req.p;
 }
 
@@ -487,7 +508,8 @@ static bool wsheap_use_room(struct wsheap *heap, size_t bytes,
  * multiple of the heap's block alignment. A chunk that is obtained for that has
  * room for @more, which are of use, but not needed.
  */
-int wsheap_make_room(struct wsheap *heap, size_t bytes, size_t more, gfp_t gfp)
+int wsheap_make_room(struct wsheap *heap, size_t bytes, size_t more, gfp_t gfp,
+		     unsigned long caller)
 {
 	struct request req = {
 		.size = bytes + more,
@@ -495,10 +517,13 @@ int wsheap_make_room(struct wsheap *heap, size_t bytes, size_t more, gfp_t gfp)
 		.room = true,
 	};
 	struct wsheap_chunk *removed = NULL;
-	unsigned long irq = wsheap_enter(heap);
 	struct wsheap_error failure = {};
+	unsigned long irq;
 	int code = 0;
 
+	if (!wsheap_claim(heap, caller))
+		return -EINVAL;
+	irq = wsheap_enter(heap);
 	while (!code && !wsheap_use_room(heap, bytes, req.grown)) {
 		if (heap->state & WSHEAP_STATE_COALESCE) {
 			wsheap_coalesce(heap, gfp, &irq, &removed);
@@ -513,6 +538,7 @@ int wsheap_make_room(struct wsheap *heap, size_t bytes, size_t more, gfp_t gfp)
 			code = -ENOMEM;
 	}
 	wsheap_leave(heap, irq);
+	wsheap_unclaim(heap);
 	wsheap_chunk_release_all(heap, removed, false);
 	return code;
 }
@@ -547,11 +573,12 @@ int wsheap_reserve(struct wsheap *heap, size_t bytes, gfp_t gfp)
 		code = -EDQUOT;
 	if (!code)
 		code = wsheap_make_room(heap, ALIGN(bytes, wsheap_block_align(heap)),
-					0, gfp);
-	if (code) {
+					0, gfp, _RET_IP_);
+	if (code && wsheap_claim(heap, _RET_IP_)) {
 		irq = wsheap_enter(heap);
 		wsheap_note_refusal(heap, code, false);
 		wsheap_leave(heap, irq);
+		wsheap_unclaim(heap);
 	}
 	return code;
 }
@@ -585,6 +612,8 @@ int wsheap_set_max_size(struct wsheap *heap, size_t max_size)
 
 	if (!wsheap_is_message(heap))
 		return -EINVAL;
+	if (!wsheap_claim(heap, _RET_IP_))
+		return -EBUSY;
 	irq = wsheap_enter(heap);
 	if (heap->left == heap->max_size) {
 		WRITE_ONCE(heap->max_size, max_size);
@@ -599,6 +628,7 @@ int wsheap_set_max_size(struct wsheap *heap, size_t max_size)
 		ret = 0;
 	}
 	wsheap_leave(heap, irq);
+	wsheap_unclaim(heap);
 	return ret;
 }
 EXPORT_SYMBOL_NS_GPL(wsheap_set_max_size, WSHEAP_NS);
@@ -629,7 +659,7 @@ static __always_inline void *wsheap_cut_stretch(struct wsheap *heap,
 	char *mem, *block;
 	size_t begin, end;
 
-	if (!heap->cursor)
+	if (!heap->cursor || heap->debug)
 		return NULL;
 	block = aligned ? PTR_ALIGN(heap->cursor, align) : heap->cursor;
 	chunk = heap->cur;
@@ -975,19 +1005,21 @@ static bool wsheap_may_rewind(struct wsheap *heap)
 	return heap->actual <= wsheap_adaptive_limit(size, keeper);
 }
 
-static noinline void wsheap_reset_long(struct wsheap *heap)
+static noinline void wsheap_reset_long(struct wsheap *heap, unsigned long caller)
 {
 	struct wsheap_chunk *removed = NULL, *kept, *first;
 	struct retention keep;
 	unsigned long irq;
 
 	if (unlikely(READ_ONCE(heap->noted)))
-		wsheap_end_notes(heap);
+		wsheap_end_notes(heap, caller);
 	if (heap->path >= WSHEAP_PATH_PRIVATE)
-		return wsheap_private_reset(heap);
+		return wsheap_private_reset(heap, caller);
 	/* There was no message. An adaptive heap takes note of that. */
 	if (!READ_ONCE(heap->used) && !(heap->flags & WSHEAP_ADAPTIVE) &&
 	    !(data_race(heap->state) & WSHEAP_STATE_GREW))
+		return;
+	if (!wsheap_claim(heap, caller))
 		return;
 	irq = wsheap_enter(heap);
 	if (wsheap_may_rewind(heap)) {
@@ -1011,9 +1043,10 @@ static noinline void wsheap_reset_long(struct wsheap *heap)
 	/* A refused block may have set the bit, and nothing else. */
 	if (heap->path == WSHEAP_PATH_SHORT &&
 	    !(heap->flags & WSHEAP_ADAPTIVE) && !want_init_on_free() &&
-	    heap->cur != NO_CHUNK)
+	    !heap->debug && heap->cur != NO_CHUNK)
 		heap->state &= ~WSHEAP_STATE_LONG;
 	wsheap_leave(heap, irq);
+	wsheap_unclaim(heap);
 	if (removed)
 		wsheap_chunk_release_all(heap, removed, false);
 }
@@ -1046,7 +1079,7 @@ void wsheap_reset(struct wsheap *heap)
 		return;
 	/* Other callers may change a serialized heap, but that has another path. */
 	if (unlikely(data_race(heap->path_state) & WSHEAP_LONG))
-		return wsheap_reset_long(heap);
+		return wsheap_reset_long(heap, _RET_IP_);
 	cur = heap->cur;
 	wsheap_rewind(heap, cur, heap->cursor);
 	wsheap_set_cursor(heap, cur, cur->start);
@@ -1087,10 +1120,24 @@ static noinline int wsheap_begin_initial(struct wsheap *heap, size_t initial_siz
 
 	if (ret)
 		return ret;
+	wsheap_claim(heap, _RET_IP_);
 	irq = wsheap_enter(heap);
 	wsheap_begin_message(heap, &none);
 	wsheap_leave(heap, irq);
+	wsheap_unclaim(heap);
 	return 0;
+}
+
+static enum wsheap_path wsheap_message_path(const struct wsheap *heap)
+{
+	bool serialize = heap->flags & WSHEAP_SERIALIZE;
+
+	if (wsheap_block_align(heap) > WSHEAP_MIN_ALIGN)
+		return WSHEAP_PATH_LONG;
+	/* Where each block is looked at, or each of some, that is the long path. */
+	if (heap->debug && (serialize || heap->debug->mode != WSHEAP_MODE_SAMPLE))
+		return WSHEAP_PATH_LONG;
+	return serialize ? WSHEAP_PATH_LOCKED : WSHEAP_PATH_SHORT;
 }
 
 /* Called before anybody else knows the heap. */
@@ -1098,11 +1145,7 @@ int wsheap_message_setup(struct wsheap *heap, size_t initial_size, gfp_t gfp)
 {
 	/* A lock class of its own: see wsheap_private_setup(). */
 	spin_lock_init(&heap->lock);
-	heap->path = WSHEAP_PATH_SHORT;
-	if (wsheap_block_align(heap) > WSHEAP_MIN_ALIGN)
-		heap->path = WSHEAP_PATH_LONG;
-	else if (heap->flags & WSHEAP_SERIALIZE)
-		heap->path = WSHEAP_PATH_LOCKED;
+	heap->path = wsheap_message_path(heap);
 	wsheap_end_message(heap);
 	/* The first reset has to look whether the initial memory may stay. */
 	heap->state = WSHEAP_STATE_GREW | WSHEAP_STATE_LONG;

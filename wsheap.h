@@ -32,6 +32,7 @@ struct device;
 struct wsheap_action;
 struct wsheap_chunk;
 struct wsheap_class;
+struct wsheap_debug;
 struct wsheap_group;
 struct wsheap_pool;
 
@@ -79,6 +80,8 @@ struct wsheap_pool;
 #define WSHEAP_CONTIG		BIT(10)
 /* A reset keeps what recent messages needed, up to the trim size. */
 #define WSHEAP_ADAPTIVE		BIT(11)
+/* Each block has memory of its own, so that mistakes show. For private heaps, too. */
+#define WSHEAP_PAGE_HEAP	BIT(16)
 
 /* Options of a private heap, for wsheap_create_private(). */
 /* The heap takes no lock: it has one caller at a time. */
@@ -90,8 +93,8 @@ struct wsheap_pool;
 
 /**
  * struct wsheap_args - options for creating a heap
- * @flags: WSHEAP_SERIALIZE, WSHEAP_NODE, WSHEAP_CONTIG, WSHEAP_ADAPTIVE, or 0.
- *	For a private heap WSHEAP_NODE or 0.
+ * @flags: WSHEAP_SERIALIZE, WSHEAP_NODE, WSHEAP_CONTIG, WSHEAP_ADAPTIVE,
+ *	WSHEAP_PAGE_HEAP, or 0. For a private heap WSHEAP_NODE, WSHEAP_PAGE_HEAP, or 0.
  * @name: the class under which the heap is counted and reported. The string is
  *	copied. NULL stands for the name of the module that calls.
  * @initial_size: bytes of blocks for which the heap obtains memory when it is
@@ -219,6 +222,10 @@ struct wsheap {
 	struct wsheap_group *group;
 	struct wsheap_class *class;
 	struct list_head all;		/* protected by all_heaps_lock */
+
+	/* The caller that has the heap, if it takes no lock: 0, or an address. */
+	unsigned long user;
+	struct wsheap_debug *debug;	/* for a heap in a debugging mode */
 
 	/* Messages so far: their number, and the bytes that they asked for. */
 	u32 messages;
@@ -364,6 +371,7 @@ void wsheap_destroy(struct wsheap *heap);
 int wsheap_get_property(const struct wsheap *heap, enum wsheap_property_id id,
 			void *value, size_t value_size);
 const char *wsheap_name(const struct wsheap *heap);
+void wsheap_dump(struct wsheap *heap);
 
 int wsheap_set_max_size(struct wsheap *heap, size_t max_size);
 int wsheap_reserve(struct wsheap *heap, size_t bytes, gfp_t gfp);

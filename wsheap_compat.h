@@ -25,11 +25,24 @@
 /* From 6.10 on alloc_hooks() wraps these, to count them by call site. */
 #ifndef alloc_hooks
 #define kmalloc_node_noprof	kmalloc_node
+#define kvmalloc_node_noprof	kvmalloc_node
 #define kzalloc_noprof		kzalloc
 #define kvmalloc_array_noprof	kvmalloc_array
 #define alloc_pages_noprof	alloc_pages
 #define alloc_pages_node_noprof	alloc_pages_node
 #endif
+
+/* Where an oops finds what address it is about, or 0. */
+static inline unsigned long wsheap_fault_address(void)
+{
+#if defined(CONFIG_X86) && !defined(CONFIG_UML)
+	return current->thread.cr2;
+#elif defined(CONFIG_ARM64)
+	return current->thread.fault_address;
+#else
+	return 0;
+#endif
+}
 
 /* From 6.3 on tests can replace a function. */
 #if LINUX_VERSION_MAJOR > 6 || LINUX_VERSION_PATCHLEVEL > 2

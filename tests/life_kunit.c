@@ -250,10 +250,14 @@ static size_t cur_room(struct wsheap *heap)
 
 static size_t message_size(struct wsheap *heap)
 {
-	unsigned long irq = wsheap_enter(heap);
-	size_t size = wsheap_message_size(heap);
+	unsigned long irq;
+	size_t size;
 
+	wsheap_claim(heap, _RET_IP_);
+	irq = wsheap_enter(heap);
+	size = wsheap_message_size(heap);
 	wsheap_leave(heap, irq);
+	wsheap_unclaim(heap);
 	return size;
 }
 

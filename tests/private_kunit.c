@@ -35,12 +35,12 @@ static struct wsheap *debug_heap(struct kunit *test, bool debug,
 				 unsigned int options, size_t initial,
 				 size_t maximum)
 {
-	bool saved = wsheap_private_debug;
+	bool saved = wsheap_debug;
 	struct wsheap *heap;
 
-	wsheap_private_debug = debug;
+	wsheap_debug = debug;
 	heap = wsheap_create_private(options, initial, maximum);
-	wsheap_private_debug = saved;
+	wsheap_debug = saved;
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, heap);
 	return heap;
 }
@@ -126,21 +126,27 @@ static void take_picture(struct kunit *test, struct wsheap *heap,
 }
 
 /* Reports, instead of the log. */
-static unsigned int reports[MISUSE_WRITTEN + 1];
+static unsigned int reports[MISTAKE_WRITTEN + 1];
 
 #ifdef kunit_activate_static_stub
-static void count_report(struct wsheap_private *private, enum misuse misuse,
+static void count_report(struct wsheap_private *private, enum wsheap_mistake mistake,
 			 const void *p, unsigned long caller)
 {
-	if (private->reported & BIT(misuse))
+	if (private->heap.class->reported & BIT(mistake))
 		return;
-	private->reported |= BIT(misuse);
-	reports[misuse]++;
+	private->heap.class->reported |= BIT(mistake);
+	reports[mistake]++;
+}
+
+static void forget_reports(struct wsheap_class *class, void *data)
+{
+	class->reported &= BIT(MISTAKE_FREED) - 1;
 }
 
 static void count_reports(struct kunit *test)
 {
 	memset(reports, 0, sizeof(reports));
+	wsheap_class_for_each(forget_reports, NULL);
 	kunit_activate_static_stub(test, wsheap_private_report, count_report);
 }
 #endif
@@ -1242,35 +1248,35 @@ static void mistakes_are_found_and_lose_nothing(struct kunit *test)
 	count_reports(test);
 	for (i = 0; i < ARRAY_SIZE(foreign); i++) {
 		KUNIT_ASSERT_NOT_NULL(test, foreign[i]);
-		wsheap_private(heap)->reported = 0;
+		heap->class->reported = 0;
 		wsheap_free(heap, foreign[i]);
-		KUNIT_EXPECT_EQ(test, reports[MISUSE_FOREIGN], i + 1);
+		KUNIT_EXPECT_EQ(test, reports[MISTAKE_FOREIGN], i + 1);
 		KUNIT_EXPECT_NULL(test, wsheap_realloc(heap, foreign[i], 5, GFP_KERNEL));
 		KUNIT_EXPECT_EQ(test, wsheap_size(heap, foreign[i]), 0);
 		/* Once for a heap. */
-		KUNIT_EXPECT_EQ(test, reports[MISUSE_FOREIGN], i + 1);
+		KUNIT_EXPECT_EQ(test, reports[MISTAKE_FOREIGN], i + 1);
 	}
 	wsheap_free(heap, small);
 	wsheap_free(heap, small);
-	KUNIT_EXPECT_EQ(test, reports[MISUSE_FREED], 1);
-	wsheap_private(heap)->reported = 0;
+	KUNIT_EXPECT_EQ(test, reports[MISTAKE_FREED], 1);
+	heap->class->reported = 0;
 	wsheap_free(heap, large);
 	wsheap_free(heap, large);
-	KUNIT_EXPECT_EQ(test, reports[MISUSE_FREED], 2);
-	wsheap_private(heap)->reported = 0;
+	KUNIT_EXPECT_EQ(test, reports[MISTAKE_FREED], 2);
+	heap->class->reported = 0;
 	wsheap_free(heap, alone);
 	wsheap_free(heap, alone);
-	KUNIT_EXPECT_EQ(test, reports[MISUSE_FOREIGN], ARRAY_SIZE(foreign) + 1);
+	KUNIT_EXPECT_EQ(test, reports[MISTAKE_FOREIGN], ARRAY_SIZE(foreign) + 1);
 	/* Also when it has been merged, or the memory is gone. */
 	wsheap_compact(heap);
-	wsheap_private(heap)->reported = 0;
+	heap->class->reported = 0;
 	wsheap_free(heap, small);
 	wsheap_free(heap, large);
-	KUNIT_EXPECT_GT(test, reports[MISUSE_FREED] + reports[MISUSE_FOREIGN],
+	KUNIT_EXPECT_GT(test, reports[MISTAKE_FREED] + reports[MISTAKE_FOREIGN],
 			ARRAY_SIZE(foreign) + 3);
 	wsheap_free(heap, keep + 16);
 	wsheap_free(heap, keep + 1);
-	KUNIT_EXPECT_EQ(test, reports[MISUSE_INSIDE], 1);
+	KUNIT_EXPECT_EQ(test, reports[MISTAKE_INSIDE], 1);
 	KUNIT_EXPECT_TRUE(test, wsheap_validate(heap, keep));
 	KUNIT_EXPECT_EQ(test, requested_of(heap), 100);
 	KUNIT_EXPECT_TRUE(test, wsheap_validate(other, NULL));
@@ -1301,7 +1307,7 @@ static void pointer_into_memory_given_back_is_not_followed(struct kunit *test)
 	vm_unmap_aliases();
 	for (i = 0; i < ARRAY_SIZE(p); i++)
 		wsheap_free(heap, p[i]);
-	KUNIT_EXPECT_EQ(test, reports[MISUSE_FOREIGN], 1);
+	KUNIT_EXPECT_EQ(test, reports[MISTAKE_FOREIGN], 1);
 	KUNIT_EXPECT_EQ(test, requested_of(heap), 0);
 	destroy_private(test, heap);
 }
@@ -1327,7 +1333,7 @@ static void overrun_that_reached_a_header_is_found(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, wsheap_validate(heap, second));
 	KUNIT_EXPECT_FALSE(test, wsheap_validate(heap, NULL));
 	wsheap_free(heap, second);
-	KUNIT_EXPECT_EQ(test, reports[MISUSE_HEADER], 1);
+	KUNIT_EXPECT_EQ(test, reports[MISTAKE_HEADER], 1);
 	KUNIT_EXPECT_EQ(test, requested_of(heap), 48);
 	/* What can be used still is. */
 	wsheap_compact(heap);
@@ -1384,9 +1390,9 @@ static void size_that_was_written_over_is_not_followed(struct kunit *test)
 		u32 saved = block_of(p)->size;
 
 		block_of(p)->size = sizes[i / 2];
-		wsheap_private(heap)->reported = 0;
+		heap->class->reported = 0;
 		wsheap_free(heap, q + 16);
-		KUNIT_EXPECT_EQ(test, reports[MISUSE_HEADER], i + 1);
+		KUNIT_EXPECT_EQ(test, reports[MISTAKE_HEADER], i + 1);
 		KUNIT_EXPECT_FALSE(test, wsheap_validate(heap, p));
 		KUNIT_EXPECT_FALSE(test, wsheap_validate(heap, NULL));
 		for (entries = 0; !wsheap_walk(heap, &entry); entries++)
@@ -1409,12 +1415,12 @@ static void debug_mode_reports_what_it_finds(struct kunit *test)
 	count_reports(test);
 	p[17] = 0;
 	wsheap_free(heap, p);
-	KUNIT_EXPECT_EQ(test, reports[MISUSE_OVERRUN], 1);
+	KUNIT_EXPECT_EQ(test, reports[MISTAKE_OVERRUN], 1);
 	KUNIT_EXPECT_EQ(test, requested_of(heap), 0);
 	p[20] = 0;
 	p = wsheap_alloc(heap, 17, GFP_KERNEL);
 	KUNIT_EXPECT_NOT_NULL(test, p);
-	KUNIT_EXPECT_EQ(test, reports[MISUSE_WRITTEN], 1);
+	KUNIT_EXPECT_EQ(test, reports[MISTAKE_WRITTEN], 1);
 	destroy_private(test, heap);
 }
 
@@ -1431,7 +1437,7 @@ static void debug_mode_gives_out_no_tile_that_was_written_to(struct kunit *test)
 	p[40] = 0;
 	while ((q = wsheap_alloc(heap, 484, GFP_KERNEL)))
 		KUNIT_ASSERT_TRUE(test, q + 484 <= p || q >= p + 500);
-	KUNIT_EXPECT_EQ(test, reports[MISUSE_WRITTEN], 1);
+	KUNIT_EXPECT_EQ(test, reports[MISTAKE_WRITTEN], 1);
 	destroy_private(test, heap);
 }
 
@@ -1493,7 +1499,7 @@ static void attack_end(struct kunit *test, struct attack *a, const char *bad,
 		wsheap_free(a->heap, a->live[i]);
 	}
 	wsheap_compact(a->heap);
-	KUNIT_ASSERT_EQ(test, reports[MISUSE_WRITTEN], 1);
+	KUNIT_ASSERT_EQ(test, reports[MISTAKE_WRITTEN], 1);
 	wsheap_reset(a->heap);
 	KUNIT_ASSERT_TRUE(test, wsheap_validate(a->heap, NULL));
 	wsheap_destroy(a->heap);

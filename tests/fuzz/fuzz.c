@@ -1044,10 +1044,10 @@ static void misbehave(enum conduct conduct)
 static bool is_in_use(const void *p)
 {
 	struct wsheap_region *dedicated;
-	enum misuse misuse = wsheap_private_find(wsheap_private(m.heap), p,
+	enum wsheap_mistake misuse = wsheap_private_find(wsheap_private(m.heap), p,
 						 &dedicated);
 
-	return misuse == MISUSE_NONE || misuse == MISUSE_OVERRUN;
+	return misuse == MISTAKE_NONE || misuse == MISTAKE_OVERRUN;
 }
 
 /* The same for some memory. The last block that begins before its end decides. */
