@@ -165,19 +165,13 @@ struct wsheap_class *wsheap_class_get(struct wsheap_creator *creator,
 	return __wsheap_class_get(creator, name, pool);
 }
 
-static void class_note_peak(size_t *peak, size_t size)
+void wsheap_class_note_peak(size_t *peak, size_t size)
 {
 	size_t old = READ_ONCE(*peak);
 
 	/* Others may write at the same time. The larger one wins. */
 	while (size > old && !try_cmpxchg(peak, &old, size))
 		;
-}
-
-/* Takes note of a message that has ended, and of what the heap held then. */
-void wsheap_class_note_held(struct wsheap_class *class, size_t held)
-{
-	class_note_peak(&class->most_held, held);
 }
 
 /* What a heap has counted stays with its class. */
@@ -187,7 +181,7 @@ void wsheap_class_add_messages(const struct wsheap *heap)
 
 	this_cpu_add(class->counts->messages, heap->messages);
 	this_cpu_add(class->counts->asked, heap->asked);
-	class_note_peak(&class->largest, heap->largest);
+	wsheap_class_note_peak(&class->largest, heap->largest);
 }
 
 static enum wsheap_refusal refusal_of(int code, bool group)

@@ -351,7 +351,7 @@ struct wsheap_debug {
 };
 
 extern bool wsheap_debug;
-bool wsheap_debug_is_possible(void);
+extern bool wsheap_debug_new;
 void wsheap_debug_setup(struct wsheap *heap, bool asked, gfp_t gfp);
 const char *wsheap_debug_mode(const struct wsheap *heap);
 void wsheap_debug_limit(struct wsheap *heap);
@@ -392,6 +392,7 @@ struct wsheap_chunk *wsheap_private_chunks(struct wsheap *heap);
 
 /* wsheap.c */
 int wsheap_message_setup(struct wsheap *heap, size_t initial_size, gfp_t gfp);
+void wsheap_message_take_long(struct wsheap *heap);
 struct wsheap_chunk *wsheap_message_chunks(struct wsheap *heap);
 void *wsheap_alloc_long(struct wsheap *heap, size_t size, size_t align,
 			gfp_t gfp, struct wsheap_error *err,
@@ -472,7 +473,7 @@ struct wsheap_class *wsheap_class_get(struct wsheap_creator *creator,
 struct wsheap_class *__wsheap_class_get(struct wsheap_creator *creator,
 					const char *name, bool pool);
 void wsheap_class_add_messages(const struct wsheap *heap);
-void wsheap_class_note_held(struct wsheap_class *class, size_t held);
+void wsheap_class_note_peak(size_t *peak, size_t size);
 void wsheap_class_count_refusal(struct wsheap_class *class, int code, bool group);
 void wsheap_class_sum(const struct wsheap_class *class, struct wsheap_counts *sum);
 void wsheap_class_for_each(void (*fn)(struct wsheap_class *class, void *data),
@@ -513,6 +514,13 @@ wsheap_class_get_heap(struct wsheap_creator *creator, const char *name)
 		return wsheap_class_get(creator, name, false);
 	wsheap_class_add_heap(class);
 	return class;
+}
+
+/* What a heap holds at the end of a message. */
+static __always_inline void wsheap_class_note_held(const struct wsheap *heap)
+{
+	if (unlikely(heap->actual > READ_ONCE(heap->class->most_held)))
+		wsheap_class_note_peak(&heap->class->most_held, heap->actual);
 }
 
 /* A message ends: by a reset, or with its heap. @small: its size fits 32 bits. */

@@ -96,18 +96,16 @@ int object_setup(struct wsheap *heap, size_t max_size, size_t trim_size,
 	heap->node = args->flags & WSHEAP_NODE ? args->node : NUMA_NO_NODE;
 	heap->class = class;
 	heap->group = args->group;
-	heap->path = private ? WSHEAP_PATH_PRIVATE : WSHEAP_PATH_SHORT;
-	if (unlikely(wsheap_debug_is_possible() || args->flags & WSHEAP_PAGE_HEAP))
-		wsheap_debug_setup(heap, args->flags & WSHEAP_PAGE_HEAP, gfp);
 	if (private)
 		ret = wsheap_private_setup(heap, gfp);
 	else
 		ret = wsheap_message_setup(heap, args->initial_size, gfp);
-	if (!ret)
-		wsheap_group_get(heap->group);
-	else
-		kfree(heap->debug);
-	return ret;
+	if (ret)
+		return ret;
+	wsheap_group_get(heap->group);
+	if (unlikely(READ_ONCE(wsheap_debug_new) || args->flags & WSHEAP_PAGE_HEAP))
+		wsheap_debug_setup(heap, args->flags & WSHEAP_PAGE_HEAP, gfp);
+	return 0;
 }
 
 /* Returns a heap that nobody else knows yet, or an ERR_PTR. */
@@ -252,11 +250,16 @@ void wsheap_exit(struct wsheap *heap)
 	}
 	if (unlikely(heap->noted))
 		wsheap_end_notes(heap, _RET_IP_);
-	/* It never had a chunk. */
-	if (!heap->all.next)
-		return object_end(heap, _RET_IP_);
+	/* It never had a chunk, and so no message. */
+	if (!heap->all.next && likely(!heap->debug)) {
+		wsheap_group_put(heap->group);
+		wsheap_class_put(heap->class);
+		return;
+	}
 	might_sleep();
-	wsheap_object_release(heap, _RET_IP_);
+	if (heap->all.next)
+		wsheap_list_del(heap);
+	object_free(heap, true, _RET_IP_);
 	wsheap_chunk_flush();
 }
 EXPORT_SYMBOL_NS_GPL(wsheap_exit, WSHEAP_NS);

@@ -129,7 +129,26 @@ bool wsheap_debug =
 	IS_ENABLED(CONFIG_KASAN) || IS_ENABLED(CONFIG_SLUB_DEBUG_ON) ||
 	IS_ENABLED(CONFIG_DEBUG_PAGEALLOC) || IS_ENABLED(CONFIG_LOCKDEP) ||
 	IS_ENABLED(CONFIG_DEBUG_ATOMIC_SLEEP);
-module_param_named(debug, wsheap_debug, bool, 0644);
+/* A heap that is created might be in a mode. Most are not. */
+bool wsheap_debug_new = true;
+
+static void debug_update(void);
+
+static int debug_set(const char *value, const struct kernel_param *kp)
+{
+	int ret = param_set_bool(value, kp);
+
+	debug_update();
+	return ret;
+}
+
+static const struct kernel_param_ops debug_ops = {
+	.flags = KERNEL_PARAM_OPS_FL_NOARG,
+	.set = debug_set,
+	.get = param_get_bool,
+};
+
+module_param_cb(debug, &debug_ops, &wsheap_debug, 0644);
 MODULE_PARM_DESC(debug, "Check heaps created from now on for overruns by a byte and for writes to released blocks");
 
 /**
@@ -161,6 +180,12 @@ static const char * const mode_names[] = {
 static DEFINE_SPINLOCK(rules_lock);
 static struct rule rules[RULES] = { { .mode = MODE_DEFAULT } };
 static unsigned int nr_rules = 1;
+
+static void debug_update(void)
+{
+	WRITE_ONCE(wsheap_debug_new, READ_ONCE(wsheap_debug) || nr_rules > 1 ||
+				     rules[0].mode);
+}
 
 static int rule_parse(char *text, struct rule *rule)
 {
@@ -227,6 +252,7 @@ static int page_heap_set(const char *value, const struct kernel_param *kp)
 	spin_lock(&rules_lock);
 	memcpy(rules, fresh, sizeof(rules));
 	nr_rules = n;
+	debug_update();
 	spin_unlock(&rules_lock);
 	return 0;
 }
@@ -255,13 +281,6 @@ static const struct kernel_param_ops page_heap_ops = {
 
 module_param_cb(page_heap, &page_heap_ops, NULL, 0644);
 MODULE_PARM_DESC(page_heap, "How heaps created from now on take blocks: off, kmalloc, guard, sample=N, or CLASS:MODE, separated by commas");
-
-/* Tells whether a heap might be in a mode, which most are not. */
-bool wsheap_debug_is_possible(void)
-{
-	return READ_ONCE(wsheap_debug) || READ_ONCE(nr_rules) > 1 ||
-	       READ_ONCE(rules[0].mode);
-}
 
 static struct rule rule_find(const struct wsheap *heap, bool asked)
 {
@@ -309,6 +328,11 @@ void wsheap_debug_setup(struct wsheap *heap, bool asked, gfp_t gfp)
 	/* A guess, until the first blocks are seen. */
 	debug->inverse = BIT(16) / 64;
 	heap->debug = debug;
+	/* Where each block is looked at, or one in so many, that is the long path. */
+	if (heap->path >= WSHEAP_PATH_PRIVATE)
+		heap->path = WSHEAP_PATH_PRIVATE_LONG;
+	else if (rule.mode != WSHEAP_MODE_SAMPLE || heap->flags & WSHEAP_SERIALIZE)
+		wsheap_message_take_long(heap);
 	if (rule.mode == WSHEAP_MODE_GUARD || rule.mode == WSHEAP_MODE_SAMPLE) {
 		WRITE_ONCE(stock_wanted, STOCK);
 		if (READ_ONCE(nr_stock) < STOCK)
@@ -1253,6 +1277,7 @@ static struct notifier_block die_notifier = {
 
 int __init wsheap_debug_init(void)
 {
+	debug_update();
 	return register_die_notifier(&die_notifier);
 }
 

@@ -1063,7 +1063,7 @@ int wsheap_private_setup(struct wsheap *heap, gfp_t gfp)
 	private->initial = container_of(chunk, struct wsheap_region, chunk);
 	private->guard = READ_ONCE(wsheap_debug);
 	/* The bytes of freed blocks are not the short path's to look at. */
-	if (private->guard || want_init_on_free() || heap->debug)
+	if (private->guard || want_init_on_free())
 		heap->path = WSHEAP_PATH_PRIVATE_LONG;
 	else if (heap->flags & WSHEAP_NO_SERIALIZE)
 		heap->path = WSHEAP_PATH_PRIVATE;
@@ -1113,7 +1113,7 @@ void wsheap_private_reset(struct wsheap *heap, unsigned long caller)
 	if (!private_claim(private, caller))
 		return;
 	irq = private_enter(private);
-	wsheap_class_note_held(heap->class, heap->actual);
+	wsheap_class_note_held(heap);
 	wsheap_count_message(heap, false);
 	chunks = private_detach(private, private->initial);
 	private_begin(private);

@@ -1029,7 +1029,7 @@ static noinline void wsheap_reset_long(struct wsheap *heap, unsigned long caller
 			first->used = first->start;
 		}
 	} else {
-		wsheap_class_note_held(heap->class, heap->actual);
+		wsheap_class_note_held(heap);
 		wsheap_count_message(heap, false);
 		wsheap_decide_retention(heap, &keep);
 		kept = wsheap_trim(heap, &keep, &removed);
@@ -1128,28 +1128,28 @@ static noinline int wsheap_begin_initial(struct wsheap *heap, size_t initial_siz
 	return 0;
 }
 
-static enum wsheap_path wsheap_message_path(const struct wsheap *heap)
-{
-	bool serialize = heap->flags & WSHEAP_SERIALIZE;
-
-	if (wsheap_block_align(heap) > WSHEAP_MIN_ALIGN)
-		return WSHEAP_PATH_LONG;
-	/* Where each block is looked at, or each of some, that is the long path. */
-	if (heap->debug && (serialize || heap->debug->mode != WSHEAP_MODE_SAMPLE))
-		return WSHEAP_PATH_LONG;
-	return serialize ? WSHEAP_PATH_LOCKED : WSHEAP_PATH_SHORT;
-}
-
 /* Called before anybody else knows the heap. */
 int wsheap_message_setup(struct wsheap *heap, size_t initial_size, gfp_t gfp)
 {
 	/* A lock class of its own: see wsheap_private_setup(). */
 	spin_lock_init(&heap->lock);
-	heap->path = wsheap_message_path(heap);
+	heap->path = WSHEAP_PATH_SHORT;
+	if (wsheap_block_align(heap) > WSHEAP_MIN_ALIGN)
+		heap->path = WSHEAP_PATH_LONG;
+	else if (heap->flags & WSHEAP_SERIALIZE)
+		heap->path = WSHEAP_PATH_LOCKED;
 	wsheap_end_message(heap);
 	/* The first reset has to look whether the initial memory may stay. */
 	heap->state = WSHEAP_STATE_GREW | WSHEAP_STATE_LONG;
 	return initial_size ? wsheap_begin_initial(heap, initial_size, gfp) : 0;
+}
+
+/* Takes the short path away from a heap that nobody else knows yet. */
+void wsheap_message_take_long(struct wsheap *heap)
+{
+	wsheap_claim(heap, _RET_IP_);
+	heap->path = WSHEAP_PATH_LONG;
+	wsheap_unclaim(heap);
 }
 
 /* Returns all that a heap holds, as a list for wsheap_chunk_release_all(). */
