@@ -13,7 +13,7 @@
  * wsheap_destroy() and wsheap_pool_destroy() wait for it.
  */
 
-#include "internal.h"
+#include "trace.h"
 
 #include <linux/atomic.h>
 #include <linux/kmemleak.h>
@@ -280,6 +280,7 @@ struct wsheap_chunk *wsheap_chunk_obtain(const struct wsheap *heap, size_t size,
 	chunk->zeroed2 = size;
 	chunk->zeroed2_end = size;
 	chunk->keeper = false;
+	trace_obtain(heap, charge);
 	return chunk;
 }
 
@@ -309,6 +310,7 @@ void wsheap_chunk_release_all(const struct wsheap *heap,
 		size = chunk->size;
 		charged = chunk_charge(heap, chunk);
 		next = chunk->next;
+		trace_release(heap, wsheap_chunk_actual(chunk));
 		if (wsheap_chunk_is_separate(chunk))
 			kfree(chunk);
 		if (is_vmalloc_addr(mem) && !may_sleep) {

@@ -15,7 +15,7 @@
  * struct wsheap_reclaim, so that nothing here knows of pools.
  */
 
-#include "internal.h"
+#include "trace.h"
 
 #include <linux/atomic.h>
 #include <linux/export.h>
@@ -119,6 +119,7 @@ bool wsheap_group_charge(struct wsheap_group *group, size_t size, gfp_t gfp,
 		refused = group_charge(group, size);
 	}
 	if (refused && failure) {
+		trace_group_refuse(refused, size);
 		failure->code = -EDQUOT;
 		failure->in_use = wsheap_group_size(refused);
 		failure->limit = refused->max_size;

@@ -307,6 +307,9 @@ static __always_inline bool wsheap_check_message(const struct wsheap *heap,
 /* For functions that drivers call: reports a call on a private heap. */
 #define wsheap_is_message(heap) wsheap_check_message(heap, __func__, _RET_IP_)
 
+/* trace.c */
+extern bool wsheap_tracing;
+
 /* page_heap.c */
 /* How the blocks of a heap are obtained. */
 enum wsheap_mode {
@@ -352,6 +355,7 @@ struct wsheap_debug {
 
 extern bool wsheap_debug;
 extern bool wsheap_debug_new;
+void wsheap_debug_update(void);
 void wsheap_debug_setup(struct wsheap *heap, bool asked, gfp_t gfp);
 const char *wsheap_debug_mode(const struct wsheap *heap);
 void wsheap_debug_limit(struct wsheap *heap);
@@ -387,11 +391,13 @@ void *wsheap_private_alloc(struct wsheap *heap, size_t size, size_t align,
 			   unsigned long caller);
 void *wsheap_private_alloc_quick(struct wsheap *heap, size_t size,
 				 unsigned long caller);
+enum wsheap_path wsheap_private_path(const struct wsheap *heap);
 void wsheap_private_reset(struct wsheap *heap, unsigned long caller);
 struct wsheap_chunk *wsheap_private_chunks(struct wsheap *heap);
 
 /* wsheap.c */
 int wsheap_message_setup(struct wsheap *heap, size_t initial_size, gfp_t gfp);
+enum wsheap_path wsheap_natural_path(const struct wsheap *heap);
 void wsheap_message_take_long(struct wsheap *heap);
 struct wsheap_chunk *wsheap_message_chunks(struct wsheap *heap);
 void *wsheap_alloc_long(struct wsheap *heap, size_t size, size_t align,

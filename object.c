@@ -4,7 +4,7 @@
  * What a kind does differently is in wsheap.c and private.c.
  */
 
-#include "internal.h"
+#include "trace.h"
 
 #include <linux/device.h>
 #include <linux/export.h>
@@ -70,6 +70,7 @@ static void object_free(struct wsheap *heap, bool may_sleep, unsigned long calle
 {
 	struct wsheap_chunk *chunks;
 
+	trace_destroy(heap);
 	if (unlikely(heap->noted))
 		wsheap_end_notes(heap, caller);
 	chunks = heap->path >= WSHEAP_PATH_PRIVATE ? wsheap_private_chunks(heap) :
@@ -105,6 +106,7 @@ int object_setup(struct wsheap *heap, size_t max_size, size_t trim_size,
 	wsheap_group_get(heap->group);
 	if (unlikely(READ_ONCE(wsheap_debug_new) || args->flags & WSHEAP_PAGE_HEAP))
 		wsheap_debug_setup(heap, args->flags & WSHEAP_PAGE_HEAP, gfp);
+	trace_create(heap);
 	return 0;
 }
 

@@ -132,13 +132,11 @@ bool wsheap_debug =
 /* A heap that is created might be in a mode. Most are not. */
 bool wsheap_debug_new = true;
 
-static void debug_update(void);
-
 static int debug_set(const char *value, const struct kernel_param *kp)
 {
 	int ret = param_set_bool(value, kp);
 
-	debug_update();
+	wsheap_debug_update();
 	return ret;
 }
 
@@ -181,10 +179,10 @@ static DEFINE_SPINLOCK(rules_lock);
 static struct rule rules[RULES] = { { .mode = MODE_DEFAULT } };
 static unsigned int nr_rules = 1;
 
-static void debug_update(void)
+void wsheap_debug_update(void)
 {
 	WRITE_ONCE(wsheap_debug_new, READ_ONCE(wsheap_debug) || nr_rules > 1 ||
-				     rules[0].mode);
+				     rules[0].mode || READ_ONCE(wsheap_tracing));
 }
 
 static int rule_parse(char *text, struct rule *rule)
@@ -252,7 +250,7 @@ static int page_heap_set(const char *value, const struct kernel_param *kp)
 	spin_lock(&rules_lock);
 	memcpy(rules, fresh, sizeof(rules));
 	nr_rules = n;
-	debug_update();
+	wsheap_debug_update();
 	spin_unlock(&rules_lock);
 	return 0;
 }
@@ -304,6 +302,14 @@ static struct rule rule_find(const struct wsheap *heap, bool asked)
 	return rule;
 }
 
+static void heap_take_long(struct wsheap *heap)
+{
+	if (heap->path >= WSHEAP_PATH_PRIVATE)
+		heap->path = WSHEAP_PATH_PRIVATE_LONG;
+	else
+		wsheap_message_take_long(heap);
+}
+
 /*
  * Called before anybody else knows the heap, and before it has blocks. Without memory
  * the heap is in no mode.
@@ -313,6 +319,8 @@ void wsheap_debug_setup(struct wsheap *heap, bool asked, gfp_t gfp)
 	struct rule rule = rule_find(heap, asked);
 	struct wsheap_debug *debug;
 
+	if (READ_ONCE(wsheap_tracing))
+		heap_take_long(heap);
 	if (!rule.mode)
 		return;
 	debug = kzalloc_noprof(sizeof(*debug), gfp);
@@ -328,11 +336,9 @@ void wsheap_debug_setup(struct wsheap *heap, bool asked, gfp_t gfp)
 	/* A guess, until the first blocks are seen. */
 	debug->inverse = BIT(16) / 64;
 	heap->debug = debug;
-	/* Where each block is looked at, or one in so many, that is the long path. */
-	if (heap->path >= WSHEAP_PATH_PRIVATE)
-		heap->path = WSHEAP_PATH_PRIVATE_LONG;
-	else if (rule.mode != WSHEAP_MODE_SAMPLE || heap->flags & WSHEAP_SERIALIZE)
-		wsheap_message_take_long(heap);
+	/* Where each block is looked at, that is the long path. */
+	if (rule.mode != WSHEAP_MODE_SAMPLE || heap->path != WSHEAP_PATH_SHORT)
+		heap_take_long(heap);
 	if (rule.mode == WSHEAP_MODE_GUARD || rule.mode == WSHEAP_MODE_SAMPLE) {
 		WRITE_ONCE(stock_wanted, STOCK);
 		if (READ_ONCE(nr_stock) < STOCK)
@@ -1277,7 +1283,7 @@ static struct notifier_block die_notifier = {
 
 int __init wsheap_debug_init(void)
 {
-	debug_update();
+	wsheap_debug_update();
 	return register_die_notifier(&die_notifier);
 }
 

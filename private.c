@@ -12,6 +12,7 @@
  */
 
 #include "private.h"
+#include "trace.h"
 
 #include <linux/export.h>
 #include <linux/minmax.h>
@@ -380,6 +381,7 @@ static void *private_try(struct wsheap_private *private,
 		WRITE_ONCE(private->heap.status, -failure->code);
 		wsheap_class_count_refusal(private->heap.class, failure->code,
 					   failure->limit != private->heap.max_size);
+		trace_refuse(&private->heap, failure, req->caller);
 		p = NULL;
 	}
 	private_leave(private, irq);
@@ -443,7 +445,9 @@ void *wsheap_private_alloc(struct wsheap *heap, size_t size, size_t align,
 		return private_fail(private, &failure, err);
 	if (private_has_to_clear(private, gfp))
 		memset(p, 0, size);
-	return private_give(private, p, &req);
+	p = private_give(private, p, &req);
+	trace_alloc(heap, p, size, align, gfp, caller);
+	return p;
 }
 
 /*
@@ -481,7 +485,7 @@ void *wsheap_private_alloc_quick(struct wsheap *heap, size_t size,
 	unsigned long irq;
 	void *p;
 
-	if (heap->debug)
+	if (heap->debug || READ_ONCE(wsheap_tracing))
 		return NULL;
 	if (heap->path == WSHEAP_PATH_PRIVATE_LOCKED && !private_nested(private)) {
 		spin_lock_irqsave_nested(&heap->lock, irq, SINGLE_DEPTH_NESTING);
@@ -1045,6 +1049,18 @@ static void private_add_initial(struct wsheap_private *private)
 const size_t wsheap_private_object_size = sizeof(struct wsheap_private);
 const size_t wsheap_private_header_size = sizeof(struct wsheap_region);
 
+enum wsheap_path wsheap_private_path(const struct wsheap *heap)
+{
+	const struct wsheap_private *private =
+		container_of(heap, struct wsheap_private, heap);
+
+	/* The bytes of freed blocks are not the short path's to look at. */
+	if (private->guard || want_init_on_free())
+		return WSHEAP_PATH_PRIVATE_LONG;
+	return heap->flags & WSHEAP_NO_SERIALIZE ? WSHEAP_PATH_PRIVATE :
+						   WSHEAP_PATH_PRIVATE_LOCKED;
+}
+
 /* Called before anybody else knows the heap. */
 int wsheap_private_setup(struct wsheap *heap, gfp_t gfp)
 {
@@ -1062,13 +1078,7 @@ int wsheap_private_setup(struct wsheap *heap, gfp_t gfp)
 		return failure.code;
 	private->initial = container_of(chunk, struct wsheap_region, chunk);
 	private->guard = READ_ONCE(wsheap_debug);
-	/* The bytes of freed blocks are not the short path's to look at. */
-	if (private->guard || want_init_on_free())
-		heap->path = WSHEAP_PATH_PRIVATE_LONG;
-	else if (heap->flags & WSHEAP_NO_SERIALIZE)
-		heap->path = WSHEAP_PATH_PRIVATE;
-	else
-		heap->path = WSHEAP_PATH_PRIVATE_LOCKED;
+	heap->path = wsheap_private_path(heap);
 	private->look_mask = PAGE_SIZE - WSHEAP_MIN_ALIGN;
 	private_begin(private);
 	private_add_initial(private);

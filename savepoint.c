@@ -13,6 +13,7 @@
 
 #include "message.h"
 #include "private.h"
+#include "trace.h"
 
 #include <linux/export.h>
 
@@ -268,6 +269,7 @@ static noinline void rollback_long(struct wsheap *heap,
 {
 	struct wsheap_chunk *chunk, *added = NULL, **end;
 	struct wsheap_mark complete = *begin, *mark = &complete;
+	size_t asked = wsheap_requested_size(heap);
 	unsigned int n = FREE_TRIED / 2;
 	unsigned long irq;
 
@@ -313,6 +315,7 @@ static noinline void rollback_long(struct wsheap *heap,
 		wsheap_debug_rollback(heap, caller);
 	wsheap_leave(heap, irq);
 	wsheap_unclaim(heap);
+	trace_rollback(heap, asked, caller);
 }
 
 /**

@@ -26,6 +26,7 @@
 
 #include "message.h"
 #include "private.h"
+#include "trace.h"
 
 #include <linux/export.h>
 #include <linux/minmax.h>
@@ -358,8 +359,10 @@ static void wsheap_charge(struct wsheap *heap, size_t size)
 	WRITE_ONCE(heap->left, heap->left - size);
 }
 
-static void wsheap_note_refusal(struct wsheap *heap, int code, bool group)
+static void wsheap_note_refusal(struct wsheap *heap, int code, bool group,
+				const struct wsheap_error *err, unsigned long caller)
 {
+	trace_refuse(heap, err, caller);
 	wsheap_note(heap);
 	WRITE_ONCE(heap->status, -code);
 	wsheap_class_count_refusal(heap->class, code, group);
@@ -434,19 +437,19 @@ void *wsheap_alloc_instead(struct wsheap *heap, size_t size, size_t align,
 	}
 	if (grown)
 		wsheap_remove_unused(heap, grown, &removed);
-	if (code)
-		wsheap_note_refusal(heap, code, code == failure.code);
-	if (code && err)
-		*err = (struct wsheap_error) {
-			.code = code,
-			.asked = size,
-			.in_use = heap->max_size - heap->left,
-			.limit = heap->max_size,
-		};
-	/* A group that refused has left its figures. */
-	if (code == -EDQUOT && failure.code == code && err) {
-		err->in_use = failure.in_use;
-		err->limit = failure.limit;
+	if (code) {
+		/* A group that refused has left its figures. */
+		bool group = code == -EDQUOT && failure.code == code;
+
+		failure.code = code;
+		failure.asked = size;
+		if (!group) {
+			failure.in_use = heap->max_size - heap->left;
+			failure.limit = heap->max_size;
+		}
+		wsheap_note_refusal(heap, code, group, &failure, caller);
+		if (err)
+			*err = failure;
 	}
 	wsheap_leave(heap, irq);
 	wsheap_unclaim(heap);
@@ -461,7 +464,8 @@ void *wsheap_alloc_instead(struct wsheap *heap, size_t size, size_t align,
 	else if (gfp & __GFP_ZERO && !want_init_on_alloc(0))
 		memset(req.p, 0, size);
 	if (unlikely(heap->debug))
-		return wsheap_debug_take(heap, req.p, size, align, gfp, caller);
+		req.p = wsheap_debug_take(heap, req.p, size, align, gfp, caller);
+	trace_alloc(heap, req.p, size, align, gfp, caller);
 	return req.p;
 }
 
@@ -559,6 +563,7 @@ int wsheap_make_room(struct wsheap *heap, size_t bytes, size_t more, gfp_t gfp,
  */
 int wsheap_reserve(struct wsheap *heap, size_t bytes, gfp_t gfp)
 {
+	struct wsheap_error err = { .asked = bytes, .limit = wsheap_max_size(heap) };
 	unsigned long irq;
 	int code;
 
@@ -574,9 +579,11 @@ int wsheap_reserve(struct wsheap *heap, size_t bytes, gfp_t gfp)
 	if (!code)
 		code = wsheap_make_room(heap, ALIGN(bytes, wsheap_block_align(heap)),
 					0, gfp, _RET_IP_);
+	err.code = code;
 	if (code && wsheap_claim(heap, _RET_IP_)) {
 		irq = wsheap_enter(heap);
-		wsheap_note_refusal(heap, code, false);
+		err.in_use = wsheap_requested_size(heap);
+		wsheap_note_refusal(heap, code, false, &err, _RET_IP_);
 		wsheap_leave(heap, irq);
 		wsheap_unclaim(heap);
 	}
@@ -1008,13 +1015,21 @@ static bool wsheap_may_rewind(struct wsheap *heap)
 static noinline void wsheap_reset_long(struct wsheap *heap, unsigned long caller)
 {
 	struct wsheap_chunk *removed = NULL, *kept, *first;
+	size_t asked = 0, held = 0;
 	struct retention keep;
 	unsigned long irq;
 
+	if (trace_reset_enabled()) {
+		asked = wsheap_requested_size(heap);
+		held = wsheap_actual_size(heap);
+	}
 	if (unlikely(READ_ONCE(heap->noted)))
 		wsheap_end_notes(heap, caller);
-	if (heap->path >= WSHEAP_PATH_PRIVATE)
-		return wsheap_private_reset(heap, caller);
+	if (heap->path >= WSHEAP_PATH_PRIVATE) {
+		wsheap_private_reset(heap, caller);
+		trace_reset(heap, asked, held, caller);
+		return;
+	}
 	/* There was no message. An adaptive heap takes note of that. */
 	if (!READ_ONCE(heap->used) && !(heap->flags & WSHEAP_ADAPTIVE) &&
 	    !(data_race(heap->state) & WSHEAP_STATE_GREW))
@@ -1047,6 +1062,7 @@ static noinline void wsheap_reset_long(struct wsheap *heap, unsigned long caller
 		heap->state &= ~WSHEAP_STATE_LONG;
 	wsheap_leave(heap, irq);
 	wsheap_unclaim(heap);
+	trace_reset(heap, asked, held, caller);
 	if (removed)
 		wsheap_chunk_release_all(heap, removed, false);
 }
@@ -1128,16 +1144,26 @@ static noinline int wsheap_begin_initial(struct wsheap *heap, size_t initial_siz
 	return 0;
 }
 
+static __always_inline enum wsheap_path message_path(const struct wsheap *heap)
+{
+	if (wsheap_block_align(heap) > WSHEAP_MIN_ALIGN)
+		return WSHEAP_PATH_LONG;
+	return heap->flags & WSHEAP_SERIALIZE ? WSHEAP_PATH_LOCKED : WSHEAP_PATH_SHORT;
+}
+
+/* The path of a heap of either kind that nobody looks into. */
+enum wsheap_path wsheap_natural_path(const struct wsheap *heap)
+{
+	return heap->path >= WSHEAP_PATH_PRIVATE ? wsheap_private_path(heap) :
+						   message_path(heap);
+}
+
 /* Called before anybody else knows the heap. */
 int wsheap_message_setup(struct wsheap *heap, size_t initial_size, gfp_t gfp)
 {
 	/* A lock class of its own: see wsheap_private_setup(). */
 	spin_lock_init(&heap->lock);
-	heap->path = WSHEAP_PATH_SHORT;
-	if (wsheap_block_align(heap) > WSHEAP_MIN_ALIGN)
-		heap->path = WSHEAP_PATH_LONG;
-	else if (heap->flags & WSHEAP_SERIALIZE)
-		heap->path = WSHEAP_PATH_LOCKED;
+	heap->path = message_path(heap);
 	wsheap_end_message(heap);
 	/* The first reset has to look whether the initial memory may stay. */
 	heap->state = WSHEAP_STATE_GREW | WSHEAP_STATE_LONG;

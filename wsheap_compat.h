@@ -44,6 +44,13 @@ static inline unsigned long wsheap_fault_address(void)
 #endif
 }
 
+/* From 6.10 on a trace event knows what a string is a copy of. */
+#ifdef alloc_hooks
+#define wsheap_assign_str(to, from)	__assign_str(to)
+#else
+#define wsheap_assign_str(to, from)	__assign_str(to, from)
+#endif
+
 /* From 6.3 on tests can replace a function. */
 #if LINUX_VERSION_MAJOR > 6 || LINUX_VERSION_PATCHLEVEL > 2
 #include <kunit/static_stub.h>
