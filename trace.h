@@ -40,7 +40,8 @@ TRACE_EVENT(create,
 		  __entry->trim_size)
 );
 
-TRACE_EVENT(destroy,
+/* A class of its own, because perf has a perf_trace_destroy(). */
+DECLARE_EVENT_CLASS(wsheap_destroy,
 	TP_PROTO(const struct wsheap *heap),
 	TP_ARGS(heap),
 	TP_STRUCT__entry(
@@ -59,6 +60,11 @@ TRACE_EVENT(destroy,
 	),
 	TP_printk("heap=%p class=%s asked=%zu held=%zu messages=%u", __entry->heap,
 		  __get_str(class), __entry->asked, __entry->held, __entry->messages)
+);
+
+DEFINE_EVENT(wsheap_destroy, destroy,
+	TP_PROTO(const struct wsheap *heap),
+	TP_ARGS(heap)
 );
 
 /* What the message asked for and held, and what is kept for the next one. */
