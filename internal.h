@@ -63,19 +63,25 @@
  * enum wsheap_path - how the blocks of a heap are allocated
  * @WSHEAP_PATH_SHORT: inline from the cursor.
  * @WSHEAP_PATH_LOCKED: from the current chunk, with the heap's lock held.
+ * @WSHEAP_PATH_LOCKED_COUNT: the same, but for each Nth block. See page_heap.c.
  * @WSHEAP_PATH_LONG: always by the long path. For contiguous heaps, if blocks
  *	are rounded to more than WSHEAP_MIN_ALIGN.
  * @WSHEAP_PATH_PRIVATE: from the quick bins of a private heap. This and all that
  *	follow are private heaps.
- * @WSHEAP_PATH_PRIVATE_LOCKED: the same, with the heap's lock held.
+ * @WSHEAP_PATH_PRIVATE_COUNT: the same, but for each Nth block.
+ * @WSHEAP_PATH_PRIVATE_LOCKED: from the quick bins, with the heap's lock held.
+ * @WSHEAP_PATH_PRIVATE_LOCKED_COUNT: the same, but for each Nth block.
  * @WSHEAP_PATH_PRIVATE_LONG: always by the long path of private heaps.
  */
 enum wsheap_path {
 	WSHEAP_PATH_SHORT,
 	WSHEAP_PATH_LOCKED,
+	WSHEAP_PATH_LOCKED_COUNT,
 	WSHEAP_PATH_LONG,
 	WSHEAP_PATH_PRIVATE,
+	WSHEAP_PATH_PRIVATE_COUNT,
 	WSHEAP_PATH_PRIVATE_LOCKED,
+	WSHEAP_PATH_PRIVATE_LOCKED_COUNT,
 	WSHEAP_PATH_PRIVATE_LONG,
 };
 
@@ -359,10 +365,23 @@ void wsheap_debug_update(void);
 void wsheap_debug_setup(struct wsheap *heap, bool asked, gfp_t gfp);
 const char *wsheap_debug_mode(const struct wsheap *heap);
 void wsheap_debug_limit(struct wsheap *heap);
+
+/* Counts a block where blocks are counted. Returns whether it is one to be guarded. */
+static inline bool wsheap_debug_tick(struct wsheap_debug *debug)
+{
+	unsigned int left = READ_ONCE(debug->countdown);
+
+	/* Who counts at the same time may be overlooked. */
+	if (left)
+		WRITE_ONCE(debug->countdown, --left);
+	return !left;
+}
+
 void *wsheap_debug_take(struct wsheap *heap, void *place, size_t size, size_t align,
 			gfp_t gfp, unsigned long caller);
 enum wsheap_mistake wsheap_debug_find(const struct wsheap *heap, const void *p,
 				      void **place);
+bool wsheap_debug_has(const struct wsheap *heap, const void *p);
 void *wsheap_debug_place(const struct wsheap *heap, const void *p);
 void *wsheap_debug_address(const struct wsheap *heap, const void *place);
 void *wsheap_debug_resize(struct wsheap *heap, void *place, void *p, size_t old,
@@ -398,7 +417,7 @@ struct wsheap_chunk *wsheap_private_chunks(struct wsheap *heap);
 /* wsheap.c */
 int wsheap_message_setup(struct wsheap *heap, size_t initial_size, gfp_t gfp);
 enum wsheap_path wsheap_natural_path(const struct wsheap *heap);
-void wsheap_message_take_long(struct wsheap *heap);
+void wsheap_message_set_path(struct wsheap *heap, enum wsheap_path path);
 struct wsheap_chunk *wsheap_message_chunks(struct wsheap *heap);
 void *wsheap_alloc_long(struct wsheap *heap, size_t size, size_t align,
 			gfp_t gfp, struct wsheap_error *err,

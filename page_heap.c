@@ -205,7 +205,7 @@ static int rule_parse(char *text, struct rule *rule)
 		return 0;
 	}
 	i = match_string(mode_names, WSHEAP_MODE_SAMPLE, mode);
-	if (i < 0 || i == WSHEAP_MODE_DEBUG)
+	if (i < 0)
 		return -EINVAL;
 	rule->mode = i;
 	return 0;
@@ -243,7 +243,7 @@ static int page_heap_set(const char *value, const struct kernel_param *kp)
 			break;
 	}
 	if (ret) {
-		pr_err("page_heap: \"%s\" is neither off, kmalloc, guard nor sample=N, nor a list of these and of CLASS:MODE, up to %d\n",
+		pr_err("page_heap: \"%s\" is neither off, debug, kmalloc, guard nor sample=N, nor a list of one of these and of up to %d CLASS:MODE\n",
 		       value, RULES - 1);
 		return ret;
 	}
@@ -278,7 +278,7 @@ static const struct kernel_param_ops page_heap_ops = {
 };
 
 module_param_cb(page_heap, &page_heap_ops, NULL, 0644);
-MODULE_PARM_DESC(page_heap, "How heaps created from now on take blocks: off, kmalloc, guard, sample=N, or CLASS:MODE, separated by commas");
+MODULE_PARM_DESC(page_heap, "How heaps created from now on take blocks: off, debug, kmalloc, guard, sample=N, or CLASS:MODE, separated by commas");
 
 static struct rule rule_find(const struct wsheap *heap, bool asked)
 {
@@ -307,7 +307,18 @@ static void heap_take_long(struct wsheap *heap)
 	if (heap->path >= WSHEAP_PATH_PRIVATE)
 		heap->path = WSHEAP_PATH_PRIVATE_LONG;
 	else
-		wsheap_message_take_long(heap);
+		wsheap_message_set_path(heap, WSHEAP_PATH_LONG);
+}
+
+/* The path of a sampled heap is the usual one, but blocks are counted on it. */
+static void heap_count_blocks(struct wsheap *heap)
+{
+	if (heap->path == WSHEAP_PATH_PRIVATE)
+		heap->path = WSHEAP_PATH_PRIVATE_COUNT;
+	else if (heap->path == WSHEAP_PATH_PRIVATE_LOCKED)
+		heap->path = WSHEAP_PATH_PRIVATE_LOCKED_COUNT;
+	else if (heap->path == WSHEAP_PATH_LOCKED)
+		heap->path = WSHEAP_PATH_LOCKED_COUNT;
 }
 
 /*
@@ -337,8 +348,10 @@ void wsheap_debug_setup(struct wsheap *heap, bool asked, gfp_t gfp)
 	debug->inverse = BIT(16) / 64;
 	heap->debug = debug;
 	/* Where each block is looked at, that is the long path. */
-	if (rule.mode != WSHEAP_MODE_SAMPLE || heap->path != WSHEAP_PATH_SHORT)
+	if (rule.mode != WSHEAP_MODE_SAMPLE)
 		heap_take_long(heap);
+	else
+		heap_count_blocks(heap);
 	if (rule.mode == WSHEAP_MODE_GUARD || rule.mode == WSHEAP_MODE_SAMPLE) {
 		WRITE_ONCE(stock_wanted, STOCK);
 		if (READ_ONCE(nr_stock) < STOCK)
@@ -855,7 +868,7 @@ static bool sample_is_due(const struct wsheap *heap, struct wsheap_debug *debug,
 	u64 distance;
 
 	if (heap->path != WSHEAP_PATH_SHORT) {
-		if (--debug->countdown)
+		if (!wsheap_debug_tick(debug))
 			return false;
 		debug->countdown = 1 + get_random_u32() % (2 * debug->period - 1);
 		return true;
@@ -883,8 +896,8 @@ void wsheap_debug_limit(struct wsheap *heap)
 
 static void report_context(const struct wsheap *heap, gfp_t gfp, unsigned long caller)
 {
-	if (gfpflags_allow_blocking(gfp) && (in_interrupt() || irqs_disabled() ||
-	    (IS_ENABLED(CONFIG_PREEMPT_COUNT) && in_atomic_preempt_off())))
+	/* Without CONFIG_PREEMPT_COUNT a spinlock does not show. */
+	if (gfpflags_allow_blocking(gfp) && (in_atomic() || irqs_disabled()))
 		wsheap_report(heap, MISTAKE_CONTEXT, caller,
 			      "gfp %#x (%pGg) may sleep, but its caller may not",
 			      (__force unsigned int)gfp, &gfp);
@@ -902,7 +915,9 @@ static void block_add(struct wsheap *heap, struct debug_block *block, void *plac
 	block->place = place;
 	block->class = heap->class;
 	wsheap_class_hold(heap->class);
-	block->nr_taken = stack_trace_save(block->taken, TRACE_DEPTH, 2);
+	/* A stack takes more than all the rest, and pages are not for speed anyway. */
+	if (block->mode == WSHEAP_MODE_GUARD)
+		block->nr_taken = stack_trace_save(block->taken, TRACE_DEPTH, 2);
 	if (!block->nr_taken)
 		block->taken[block->nr_taken++] = caller;
 	block->taken_at = jiffies;
@@ -1010,6 +1025,22 @@ void *wsheap_debug_place(const struct wsheap *heap, const void *p)
 
 	wsheap_debug_find(heap, p, &place);
 	return place;
+}
+
+/* Tells whether a block has memory of its own. In a sampled heap few have. */
+bool wsheap_debug_has(const struct wsheap *heap, const void *p)
+{
+	struct wsheap_debug *debug = heap->debug;
+	unsigned long irq;
+	bool has;
+
+	/* The caller's own block does not come or go meanwhile. */
+	if (!READ_ONCE(debug->by_address.rb_node))
+		return false;
+	spin_lock_irqsave(&debug->lock, irq);
+	has = find_address(debug, p);
+	spin_unlock_irqrestore(&debug->lock, irq);
+	return has;
 }
 
 /* The block that has a place. */

@@ -477,25 +477,62 @@ static noinline void *private_alloc_at_hand(struct wsheap_private *private,
 	return p && private_has_to_clear(private, 0) ? memset(p, 0, size) : p;
 }
 
+/* The short path with the lock held. */
+static __always_inline void *private_alloc_locked(struct wsheap_private *private,
+						  size_t size)
+{
+	unsigned long irq;
+	void *p;
+
+	spin_lock_irqsave_nested(&private->heap.lock, irq, SINGLE_DEPTH_NESTING);
+	p = private_alloc_quick(private, size);
+	spin_unlock_irqrestore(&private->heap.lock, irq);
+	return p;
+}
+
+/*
+ * For a heap that somebody looks into. Returns NULL if that is to see the block, which
+ * takes the long path then, and an ERR_PTR if the block is not at hand.
+ */
+static noinline void *private_alloc_unseen(struct wsheap_private *private, size_t size)
+{
+	struct wsheap *heap = &private->heap;
+	void *p = NULL;
+
+	if (heap->path == WSHEAP_PATH_PRIVATE_LONG) {
+		if (heap->debug || READ_ONCE(wsheap_tracing))
+			return NULL;
+	} else if (wsheap_debug_tick(heap->debug)) {
+		return NULL;
+	} else if (heap->path == WSHEAP_PATH_PRIVATE_COUNT) {
+		p = private_alloc_quick(private, size);
+	} else if (!private_nested(private)) {
+		p = private_alloc_locked(private, size);
+	}
+	return p ?: ERR_PTR(-EAGAIN);
+}
+
 /* The same, by the short path first in a heap that locks. */
 void *wsheap_private_alloc_quick(struct wsheap *heap, size_t size,
 				 unsigned long caller)
 {
 	struct wsheap_private *private = wsheap_private(heap);
-	unsigned long irq;
-	void *p;
+	void *p = ERR_PTR(-EAGAIN);
 
-	if (heap->debug || READ_ONCE(wsheap_tracing))
-		return NULL;
-	if (heap->path == WSHEAP_PATH_PRIVATE_LOCKED && !private_nested(private)) {
-		spin_lock_irqsave_nested(&heap->lock, irq, SINGLE_DEPTH_NESTING);
-		p = private_alloc_quick(private, size);
-		spin_unlock_irqrestore(&heap->lock, irq);
+	if (likely(heap->path == WSHEAP_PATH_PRIVATE_LOCKED && !private_nested(private))) {
+		p = private_alloc_locked(private, size);
 		if (likely(p)) {
 			if (want_init_on_alloc(0))
 				memset(p, 0, size);
 			return p;
 		}
+	} else if (unlikely(heap->path != WSHEAP_PATH_PRIVATE &&
+			    heap->path != WSHEAP_PATH_PRIVATE_LOCKED)) {
+		p = private_alloc_unseen(private, size);
+		if (!IS_ERR_OR_NULL(p) && private_has_to_clear(private, 0))
+			memset(p, 0, size);
+		if (!IS_ERR(p))
+			return p;
 	}
 	if (size > PRIVATE_SHARED - sizeof(struct wsheap_block))
 		return NULL;
@@ -603,7 +640,7 @@ static noinline void private_free(struct wsheap *heap, void *p,
 	if (!place || !private_have(private, place, &dedicated, caller))
 		goto out;
 	/* Before somebody else can have the place. */
-	if (unlikely(heap->debug))
+	if (unlikely(place != p))
 		wsheap_debug_end(heap, p, caller);
 	if (dedicated) {
 		private_uncharge(private, dedicated->chunk.used);
@@ -623,19 +660,40 @@ out:
 	wsheap_chunk_release_all(&private->heap, drop, false);
 }
 
-/* A heap that locks has the short path as well, apart for the registers it takes. */
-static noinline void private_free_locked(struct wsheap *heap, void *p,
-					 unsigned long caller)
+static __always_inline bool private_free_locked(struct wsheap_private *private,
+						void *p)
 {
-	struct wsheap_private *private = wsheap_private(heap);
 	unsigned long irq;
 	bool freed;
 
-	if (heap->path == WSHEAP_PATH_PRIVATE_LOCKED && !private_nested(private)) {
-		spin_lock_irqsave_nested(&heap->lock, irq, SINGLE_DEPTH_NESTING);
-		freed = private_free_quick(private, p);
-		spin_unlock_irqrestore(&heap->lock, irq);
-		if (likely(freed))
+	spin_lock_irqsave_nested(&private->heap.lock, irq, SINGLE_DEPTH_NESTING);
+	freed = private_free_quick(private, p);
+	spin_unlock_irqrestore(&private->heap.lock, irq);
+	return freed;
+}
+
+/* In a heap of which each Nth block is guarded: whether it was another one. */
+static noinline bool private_free_counted(struct wsheap_private *private, void *p)
+{
+	if (wsheap_debug_has(&private->heap, p))
+		return false;
+	if (private->heap.path == WSHEAP_PATH_PRIVATE_COUNT)
+		return private_free_quick(private, p);
+	return !private_nested(private) && private_free_locked(private, p);
+}
+
+/* A heap that locks has the short path as well, apart for the registers it takes. */
+static noinline void private_free_other(struct wsheap *heap, void *p,
+					unsigned long caller)
+{
+	struct wsheap_private *private = wsheap_private(heap);
+
+	if (likely(heap->path == WSHEAP_PATH_PRIVATE_LOCKED && !private_nested(private))) {
+		if (likely(private_free_locked(private, p)))
+			return;
+	} else if (heap->path == WSHEAP_PATH_PRIVATE_COUNT ||
+		   heap->path == WSHEAP_PATH_PRIVATE_LOCKED_COUNT) {
+		if (private_free_counted(private, p))
 			return;
 	}
 	private_free(heap, p, caller);
@@ -657,7 +715,7 @@ void wsheap_free(struct wsheap *heap, void *p)
 {
 	if (unlikely(heap->path != WSHEAP_PATH_PRIVATE ||
 		     !private_free_quick(wsheap_private(heap), p)))
-		private_free_locked(heap, p, _RET_IP_);
+		private_free_other(heap, p, _RET_IP_);
 }
 EXPORT_SYMBOL_NS_GPL(wsheap_free, WSHEAP_NS);
 

@@ -750,6 +750,9 @@ void *__wsheap_alloc_cur(struct wsheap *heap, size_t size)
 	}
 	if (heap->path >= WSHEAP_PATH_PRIVATE)
 		return wsheap_private_alloc_quick(heap, size, _RET_IP_);
+	if (heap->path == WSHEAP_PATH_LOCKED_COUNT)
+		return wsheap_debug_tick(heap->debug) ? NULL :
+						wsheap_alloc_locked(heap, size);
 	return want_init_on_alloc(0) ? wsheap_alloc_stretch(heap, size) : NULL;
 }
 EXPORT_SYMBOL_NS_GPL(__wsheap_alloc_cur, WSHEAP_NS);
@@ -1170,11 +1173,11 @@ int wsheap_message_setup(struct wsheap *heap, size_t initial_size, gfp_t gfp)
 	return initial_size ? wsheap_begin_initial(heap, initial_size, gfp) : 0;
 }
 
-/* Takes the short path away from a heap that nobody else knows yet. */
-void wsheap_message_take_long(struct wsheap *heap)
+/* For a heap that nobody else knows yet, and that may have a cursor. */
+void wsheap_message_set_path(struct wsheap *heap, enum wsheap_path path)
 {
 	wsheap_claim(heap, _RET_IP_);
-	heap->path = WSHEAP_PATH_LONG;
+	heap->path = path;
 	wsheap_unclaim(heap);
 }
 

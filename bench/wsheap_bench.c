@@ -18,6 +18,7 @@
 
 #include <linux/completion.h>
 #include <linux/cpu.h>
+#include <linux/delay.h>
 #include <linux/device.h>
 #include <linux/genalloc.h>
 #include <linux/gfp.h>
@@ -2033,6 +2034,65 @@ static void run_shapes(void)
 	vfree(sizes);
 }
 
+/*
+ * The debugging modes, by the names that wsheap's parameter page_heap was given: a
+ * message of 32 blocks and its reset, and in a private heap 32 blocks and their end.
+ * What a worker does later is not counted, as far as it runs between the passes.
+ */
+#define MODE_MESSAGES	20
+
+static void measure_mode(const char *mode, bool private, unsigned int flags)
+{
+	struct wsheap_args args = { .flags = flags };
+	void *block[FIXED_BLOCKS];
+	unsigned int i, m, n;
+	struct wsheap *heap;
+	u64 pass[PASSES];
+	char row[32];
+
+	args.name = mode;
+	heap = private ? wsheap_create_private_args(0, 0, 0, &args) :
+			 wsheap_create(WSHEAP_UNLIMITED, SZ_64K, &args);
+	if (IS_ERR(heap))
+		return;
+	for (i = 0; i < PASSES; i++) {
+		msleep(50);
+		pass[i] = ktime_get_ns();
+		for (m = 0; m < MODE_MESSAGES; m++) {
+			for (n = 0; n < FIXED_BLOCKS; n++) {
+				block[n] = wsheap_alloc(heap, 64, GFP_KERNEL);
+				if (!block[n])
+					goto out;
+				*(char *)block[n] = 1;
+			}
+			if (!private)
+				wsheap_reset(heap);
+			for (n = 0; private && n < FIXED_BLOCKS; n++)
+				wsheap_free(heap, block[n]);
+		}
+		pass[i] = ktime_get_ns() - pass[i];
+	}
+	snprintf(row, sizeof(row), "%s%s", mode, private ? ",private" :
+		 flags & WSHEAP_SERIALIZE ? ",serialized" : "");
+	report("modes", row, MODE_MESSAGES, pass, PASSES);
+out:
+	wsheap_destroy(heap);
+}
+
+static void run_modes(void)
+{
+	static const char * const modes[] = { "off", "debug", "kmalloc", "guard", "sample" };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(modes); i++) {
+		measure_mode(modes[i], false, 0);
+		measure_mode(modes[i], false, WSHEAP_SERIALIZE);
+		/* That has a parameter of its own in a private heap. */
+		if (strcmp(modes[i], "debug"))
+			measure_mode(modes[i], true, 0);
+	}
+}
+
 static int __init bench_init(void)
 {
 	unsigned int i;
@@ -2055,6 +2115,8 @@ static int __init bench_init(void)
 		run_worst();
 	if (!strcmp(work, "scale"))
 		run_scale();
+	if (!strcmp(work, "modes"))
+		run_modes();
 	if (!strcmp(work, "churn"))
 		run_churn();
 	if (!strcmp(work, "shapes"))

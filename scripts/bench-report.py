@@ -17,7 +17,7 @@ import sys
 TRACES = ("soap", "json", "x509")
 # Traces that the benchmark makes, in work unseen.
 UNSEEN = ("attributes", "nodes", "lines", "mixed")
-WORKS = TRACES + ("unseen", "fixed", "heap", "worst")
+WORKS = TRACES + ("unseen", "fixed", "heap", "worst", "modes")
 FIXED = ("fixed-8", "fixed-64", "fixed-256", "fixed-1000", "fixed-4000")
 COUNTED = ("instructions, init_on_alloc=0", "instructions, init_on_alloc=1")
 TIMED = "nanoseconds"
@@ -57,9 +57,9 @@ BLOCKS = re.compile(r"blocks-(\d+)$")
 
 def logs_of(place, work):
     if place == TIMED:
-        return [f"uml-{work}.log"]
+        return [f"uml-{work}.log"] if work != "modes" else []
     init = place[-1]
-    if init == "1" and work == "worst":
+    if init == "1" and work in ("worst", "modes"):
         return []
     boots = 3 if init == "0" and work in TRACES + ("unseen",) else 1
     return [f"instructions-{init}-{work}-{n + 1}.log" for n in range(boots)]
@@ -248,6 +248,22 @@ class Report:
                             for place, kind in columns] for name in names
                   if name != "size-of-heap"])
 
+    def modes(self):
+        """What the debugging modes cost, for a block."""
+        zero = COUNTED[0]
+        off = {"": "off", ",serialized": "off,serialized",
+               ",private": "off,private"}
+        rows = []
+        for name in self.places[zero].get("modes", {}):
+            figure = self.get(zero, "modes", name)
+            kind = name[name.index(","):] if "," in name else ""
+            plain = self.get(zero, "modes", off[kind])
+            rows.append([name, number(self.divide(figure, 32)),
+                         number(self.divide(figure - plain, 32))])
+        self.add("Modes: instructions of a block of 64 bytes with its part of the "
+                 "reset; of a private heap,\nwith its end. A sample is one block "
+                 "in 1000", ["a block", "more than off"], rows)
+
     def held_ratios(self):
         result = {}
         everything = []
@@ -364,6 +380,7 @@ class Report:
         self.fresh()
         self.worst()
         self.heap()
+        self.modes()
         self.add("Bytes held for each byte asked for",
                  ["messages", "median", "highest", "of the sums",
                   "asked / alive at once, median"],

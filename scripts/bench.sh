@@ -52,7 +52,10 @@ done
 # still does in the background just after it booted is not to be counted.
 cat > "$work/init" <<'INIT'
 sleep 5
-insmod /modules/wsheap.ko
+modes=off
+[ "$work" != modes ] ||
+	modes=off,debug:debug,kmalloc:kmalloc,guard:guard,sample:sample=1000
+insmod /modules/wsheap.ko page_heap=$modes
 insmod /modules/wsheap_bench.ko work=$work
 INIT
 make_initrd "$work/initrd" "$work/init" "$modules"/{wsheap,wsheap_bench}.ko
@@ -89,7 +92,7 @@ for number in 1 2 3; do
 		count_instructions 0 $name $number
 	done
 done
-for name in fixed heap worst; do
+for name in fixed heap worst modes; do
 	count_instructions 0 $name 1
 done
 say "instructions on the stock kernel $release, init_on_alloc=1"
