@@ -197,6 +197,7 @@ static void report_users(const struct wsheap_group *group, int users,
 {
 	pr_err("group %s destroyed while %d heaps, pools or groups belong to it: left alone; called from %pS\n",
 	       group->name, users, (void *)caller);
+	wsheap_report_advice(MISTAKE_GROUP);
 }
 
 /**

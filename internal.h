@@ -258,6 +258,7 @@ enum wsheap_mistake {
 	MISTAKE_USERS,
 	MISTAKE_DESTROYED,
 	MISTAKE_LEFT,
+	MISTAKE_GROUP,
 	MISTAKE_CONTEXT,
 	MISTAKE_FORGOTTEN,
 	MISTAKE_FREED,
@@ -315,6 +316,35 @@ static __always_inline bool wsheap_check_message(const struct wsheap *heap,
 
 /* trace.c */
 extern bool wsheap_tracing;
+
+/* fail.c */
+struct dentry;
+
+#ifdef CONFIG_FAULT_INJECTION
+bool wsheap_fail_is_possible(void);
+bool wsheap_fail_applies(const struct wsheap *heap);
+int wsheap_fail(const struct wsheap *heap, size_t size);
+void wsheap_fail_init(struct dentry *dir);
+#else
+static inline bool wsheap_fail_is_possible(void)
+{
+	return false;
+}
+
+static inline bool wsheap_fail_applies(const struct wsheap *heap)
+{
+	return false;
+}
+
+static inline int wsheap_fail(const struct wsheap *heap, size_t size)
+{
+	return 0;
+}
+
+static inline void wsheap_fail_init(struct dentry *dir)
+{
+}
+#endif
 
 /* page_heap.c */
 /* How the blocks of a heap are obtained. */

@@ -125,15 +125,19 @@ EXPORT_SYMBOL_NS_GPL(wsheap_for_each, WSHEAP_NS);
 void wsheap_list_report_module(const struct module *module, const char *name)
 {
 	struct wsheap *heap, *next;
+	bool left = false;
 
 	spin_lock_irq(&all_heaps_lock);
 	list_for_each_entry_safe(heap, next, &all_heaps, all) {
 		if (heap->class->owner != module)
 			continue;
-		if (!(heap->flags & WSHEAP_POOLED))
+		if (!(heap->flags & WSHEAP_POOLED)) {
 			pr_err("module %s leaves heap %s behind: %zu bytes asked for, %zu held, left alone\n",
 			       name, wsheap_name(heap), wsheap_requested_size(heap),
 			       wsheap_actual_size(heap));
+			wsheap_debug_dump(heap);
+			left = true;
+		}
 		if (heap->flags & WSHEAP_EMBEDDED) {
 			wait_event_lock_irq(visit_moved, !list_is_visited(heap),
 					    all_heaps_lock);
@@ -143,6 +147,8 @@ void wsheap_list_report_module(const struct module *module, const char *name)
 		}
 	}
 	spin_unlock_irq(&all_heaps_lock);
+	if (left)
+		wsheap_report_advice(MISTAKE_LEFT);
 }
 
 /* Called when the modules that could use a heap are gone. */

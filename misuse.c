@@ -20,6 +20,7 @@ static const char * const advice[] = {
 	[MISTAKE_UNLOCK] = "call wsheap_unlock() in the context that called wsheap_lock(), once for each time",
 	[MISTAKE_USERS] = "create the heap with WSHEAP_SERIALIZE (a private one without WSHEAP_NO_SERIALIZE), or keep others out by a lock of your own",
 	[MISTAKE_DESTROYED] = "look for an error path that goes on after wsheap_destroy(), and set the pointer to NULL after it",
+	[MISTAKE_GROUP] = "destroy the heaps, pools and groups that belong to a group before it",
 	[MISTAKE_LEFT] = "destroy heaps and pools before the module's exit function returns",
 	[MISTAKE_CONTEXT] = "allocate with GFP_ATOMIC or GFP_NOWAIT in interrupts and with a spinlock held, or call wsheap_reserve() before",
 	[MISTAKE_FORGOTTEN] = "call wsheap_reset() at the end of each message, on error paths, too",
@@ -151,7 +152,7 @@ int wsheap_check_request(const struct wsheap *heap, size_t size, size_t align,
 		return -EINVAL;
 	if (size > wsheap_largest_block(heap->flags))
 		return -EOVERFLOW;
-	return 0;
+	return unlikely(heap->debug) ? wsheap_fail(heap, size) : 0;
 }
 
 void wsheap_report_kind(const struct wsheap *heap, const char *function,

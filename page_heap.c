@@ -182,7 +182,8 @@ static unsigned int nr_rules = 1;
 void wsheap_debug_update(void)
 {
 	WRITE_ONCE(wsheap_debug_new, READ_ONCE(wsheap_debug) || nr_rules > 1 ||
-				     rules[0].mode || READ_ONCE(wsheap_tracing));
+				     rules[0].mode || READ_ONCE(wsheap_tracing) ||
+				     wsheap_fail_is_possible());
 }
 
 static int rule_parse(char *text, struct rule *rule)
@@ -332,7 +333,7 @@ void wsheap_debug_setup(struct wsheap *heap, bool asked, gfp_t gfp)
 
 	if (READ_ONCE(wsheap_tracing))
 		heap_take_long(heap);
-	if (!rule.mode)
+	if (!rule.mode && !wsheap_fail_applies(heap))
 		return;
 	debug = kzalloc_noprof(sizeof(*debug), gfp);
 	if (!debug)

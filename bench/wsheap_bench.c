@@ -2047,7 +2047,7 @@ static void measure_mode(const char *mode, bool private, unsigned int flags)
 	void *block[FIXED_BLOCKS];
 	unsigned int i, m, n;
 	struct wsheap *heap;
-	u64 pass[PASSES];
+	u64 pass[PASSES], sum = 0;
 	char row[32];
 
 	args.name = mode;
@@ -2070,8 +2070,11 @@ static void measure_mode(const char *mode, bool private, unsigned int flags)
 			for (n = 0; private && n < FIXED_BLOCKS; n++)
 				wsheap_free(heap, block[n]);
 		}
-		pass[i] = ktime_get_ns() - pass[i];
+		sum += ktime_get_ns() - pass[i];
 	}
+	/* The pass with the fewest samples would say too little. */
+	for (i = 0; i < PASSES; i++)
+		pass[i] = div_u64(sum, PASSES);
 	snprintf(row, sizeof(row), "%s%s", mode, private ? ",private" :
 		 flags & WSHEAP_SERIALIZE ? ",serialized" : "");
 	report("modes", row, MODE_MESSAGES, pass, PASSES);
