@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # Static checks: W=1 and sparse against Debian's 6.1 and 6.12 headers (or
-# KERNEL_DIR's), an installed wsheap and a driver that is built with it, and the
-# kernel tree's own checkpatch and kernel-doc. All are to be silent.
+# KERNEL_DIR's), an installed wsheap and a driver that is built with it, the tests
+# of the tools, and the kernel tree's own checkpatch and kernel-doc. All are to be
+# silent.
 
 . "$(dirname "$0")/common.sh"
 
@@ -61,8 +62,16 @@ install_elsewhere() {
 	[ "${PIPESTATUS[0]}" = 0 ]
 }
 
+# What is said of the tools, by their own tests.
+test_tools() {
+	local log=$cache/test-tools.log promtool
+	promtool=$("$top/scripts/promtool.sh" 2>"$log") || { cat "$log"; return 1; }
+	PROMTOOL=$promtool python3 "$top/scripts/test_tools.py" > "$log" 2>&1 ||
+		{ cat "$log"; return 1; }
+}
+
 say "static checks (a minute; longer the first time)"
-need sparse:sparse make:make gcc:gcc perl:perl
+need python3:python3 sparse:sparse make:make gcc:gcc perl:perl
 
 if [ -n "${KERNEL_DIR:-}" ]; then
 	get_headers
@@ -85,6 +94,7 @@ cd "$top"
 # shellcheck disable=SC2086 # a list of file names without blanks
 silent "checkpatch --strict" perl "$source/scripts/checkpatch.pl" --strict \
 	--no-tree --quiet --no-summary --terse -f $sources
+silent "wsheap-top and wsheap-advise" test_tools
 # The benchmark, the samples and the tests have no kernel-doc for readers.
 silent "kernel-doc" "$source/scripts/kernel-doc" -none -Wall ./*.[ch]
 
