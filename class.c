@@ -148,11 +148,9 @@ struct wsheap_class *__wsheap_class_get(struct wsheap_creator *creator,
 {
 	struct wsheap_class *class = class_get(creator, name ?: creator->name, pool);
 
-	/*
-	 * A module's own class stays as long as the module, so its calls can know
-	 * it. Pairs with the address dependency in wsheap_class_get_heap().
-	 */
+	/* A module's own class stays as long as the module, so its calls can know it. */
 	if (!name && class)
+		/* Pairs with the address dependency in wsheap_class_get_heap(). */
 		smp_store_release(&creator->class, class);
 	return class;
 }

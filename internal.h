@@ -372,6 +372,7 @@ enum wsheap_mode {
  * @ended: the last of them.
  */
 struct wsheap_debug {
+	/* Nothing is allocated under it. */
 	spinlock_t lock;
 	struct list_head blocks;
 	struct rb_root by_address;

@@ -12,26 +12,46 @@
 #include <linux/log2.h>
 
 static const char * const advice[] = {
-	[MISTAKE_GFP] = "give zones by args.chunk_gfp when the heap is created, and expect NULL",
-	[MISTAKE_KIND] = "a message heap has wsheap_reset() and wsheap_rollback(), a private heap wsheap_free() and wsheap_realloc()",
-	[MISTAKE_END] = "end a heap as it began: wsheap_create() and wsheap_destroy(), wsheap_init() and wsheap_exit(), wsheap_pool_alloc() and wsheap_pool_free()",
-	[MISTAKE_AGAIN] = "look for a second wsheap_pool_free() on an error path; the heap may be another user's by now",
-	[MISTAKE_STRANGER] = "return a heap to the pool that it is from; wsheap_pool_put() knows it",
-	[MISTAKE_UNLOCK] = "call wsheap_unlock() in the context that called wsheap_lock(), once for each time",
-	[MISTAKE_USERS] = "create the heap with WSHEAP_SERIALIZE (a private one without WSHEAP_NO_SERIALIZE), or keep others out by a lock of your own",
-	[MISTAKE_DESTROYED] = "look for an error path that goes on after wsheap_destroy(), and set the pointer to NULL after it",
-	[MISTAKE_GROUP] = "destroy the heaps, pools and groups that belong to a group before it",
-	[MISTAKE_LEFT] = "destroy heaps and pools before the module's exit function returns",
-	[MISTAKE_CONTEXT] = "allocate with GFP_ATOMIC or GFP_NOWAIT in interrupts and with a spinlock held, or call wsheap_reserve() before",
-	[MISTAKE_FORGOTTEN] = "call wsheap_reset() at the end of each message, on error paths, too",
-	[MISTAKE_FREED] = "look for a second wsheap_free() of the block",
-	[MISTAKE_FOREIGN] = "free a block in the heap that it was allocated from",
-	[MISTAKE_INSIDE] = "free a block by the address that wsheap_alloc() returned",
-	[MISTAKE_HEADER] = "look for a write before this block, or past the end of the one before it; page_heap=guard finds it when it happens",
-	[MISTAKE_OVERRUN] = "look for a write past the end of this block; page_heap=guard finds it when it happens",
-	[MISTAKE_UNDERRUN] = "look for a write before this block; KASAN finds it when it happens",
-	[MISTAKE_WRITTEN] = "look for a pointer that was kept after wsheap_free(); page_heap=guard finds it when it happens",
-	[MISTAKE_STALE] = "look for a pointer that was kept after the end of its message; page_heap=guard finds it when it happens",
+	[MISTAKE_GFP] =
+		"give zones by args.chunk_gfp when the heap is created, and expect NULL",
+	[MISTAKE_KIND] =
+		"look at the first line of the call's documentation for its kind of heap",
+	[MISTAKE_END] =
+		"end a heap as it began: by wsheap_destroy(), wsheap_exit() or wsheap_pool_free()",
+	[MISTAKE_AGAIN] =
+		"look for a second return on an error path; another user may have the heap by now",
+	[MISTAKE_STRANGER] =
+		"return a heap to the pool that it is from; wsheap_pool_put() knows it",
+	[MISTAKE_UNLOCK] =
+		"unlock in the context that called wsheap_lock(), as often as it did",
+	[MISTAKE_USERS] =
+		"create the heap with WSHEAP_SERIALIZE, or keep others out by a lock of your own",
+	[MISTAKE_DESTROYED] =
+		"look for an error path that goes on after the heap was destroyed",
+	[MISTAKE_GROUP] =
+		"destroy the heaps, pools and groups that belong to a group before it",
+	[MISTAKE_LEFT] =
+		"destroy heaps and pools before the module's exit function returns",
+	[MISTAKE_CONTEXT] =
+		"use GFP_ATOMIC in interrupts and under spinlocks, or wsheap_reserve() before",
+	[MISTAKE_FORGOTTEN] =
+		"call wsheap_reset() at the end of each message, on error paths, too",
+	[MISTAKE_FREED] =
+		"look for a second wsheap_free() of the block",
+	[MISTAKE_FOREIGN] =
+		"free a block in the heap that it was allocated from",
+	[MISTAKE_INSIDE] =
+		"free a block by the address that wsheap_alloc() returned",
+	[MISTAKE_HEADER] =
+		"look for a write past the end of the block before; page_heap=guard faults there",
+	[MISTAKE_OVERRUN] =
+		"look for a write past the end of this block; page_heap=guard faults there",
+	[MISTAKE_UNDERRUN] =
+		"look for a write before this block; page_heap=kmalloc and KASAN find it there",
+	[MISTAKE_WRITTEN] =
+		"look for a pointer kept after wsheap_free(); page_heap=guard faults there",
+	[MISTAKE_STALE] =
+		"look for a pointer kept after the message's end; page_heap=guard faults there",
 };
 
 void wsheap_report_advice(enum wsheap_mistake mistake)

@@ -181,9 +181,10 @@ static unsigned int nr_rules = 1;
 
 void wsheap_debug_update(void)
 {
-	WRITE_ONCE(wsheap_debug_new, READ_ONCE(wsheap_debug) || nr_rules > 1 ||
-				     rules[0].mode || READ_ONCE(wsheap_tracing) ||
-				     wsheap_fail_is_possible());
+	bool any = READ_ONCE(wsheap_debug) || nr_rules > 1 || rules[0].mode ||
+		   READ_ONCE(wsheap_tracing) || wsheap_fail_is_possible();
+
+	WRITE_ONCE(wsheap_debug_new, any);
 }
 
 static int rule_parse(char *text, struct rule *rule)
@@ -898,7 +899,7 @@ void wsheap_debug_limit(struct wsheap *heap)
 static void report_context(const struct wsheap *heap, gfp_t gfp, unsigned long caller)
 {
 	/* Without CONFIG_PREEMPT_COUNT a spinlock does not show. */
-	if (gfpflags_allow_blocking(gfp) && (in_atomic() || irqs_disabled()))
+	if (gfpflags_allow_blocking(gfp) && (preempt_count() || irqs_disabled()))
 		wsheap_report(heap, MISTAKE_CONTEXT, caller,
 			      "gfp %#x (%pGg) may sleep, but its caller may not",
 			      (__force unsigned int)gfp, &gfp);

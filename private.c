@@ -545,8 +545,8 @@ void *wsheap_private_alloc_quick(struct wsheap *heap, size_t size,
 
 /* Why a pointer into a region has no header of a live block before it. */
 static enum wsheap_mistake private_diagnose(const struct wsheap_private *private,
-				    const struct wsheap_region *region,
-				    const void *p)
+					    const struct wsheap_region *region,
+					    const void *p)
 {
 	const u32 all = BIT(MISTAKE_FREED) | BIT(MISTAKE_INSIDE) |
 			BIT(MISTAKE_HEADER);
@@ -568,7 +568,7 @@ static enum wsheap_mistake private_diagnose(const struct wsheap_private *private
  * is dedicated, @dedicated is its region, else NULL.
  */
 enum wsheap_mistake wsheap_private_find(struct wsheap_private *private, const void *p,
-				struct wsheap_region **dedicated)
+					struct wsheap_region **dedicated)
 {
 	struct wsheap_region *region = region_find(private, p);
 	struct wsheap_block *block = block_of(p), *next;
@@ -993,7 +993,7 @@ void wsheap_unlock(struct wsheap *heap)
 		return;
 	if (!private_nested(private)) {
 		wsheap_report(heap, MISTAKE_UNLOCK, _RET_IP_,
-			      "wsheap_unlock() by a caller that does not hold the lock");
+			      "unlocked by a caller that does not hold the lock");
 		return;
 	}
 	if (--private->depth)

@@ -413,7 +413,7 @@ static inline struct wsheap_region *region_find(const struct wsheap_private *pri
 
 /* private.c */
 enum wsheap_mistake wsheap_private_find(struct wsheap_private *private, const void *p,
-				struct wsheap_region **dedicated);
+					struct wsheap_region **dedicated);
 
 /* private_tile.c */
 void wsheap_private_report(struct wsheap_private *private,

@@ -1035,7 +1035,7 @@ static noinline void wsheap_reset_long(struct wsheap *heap, unsigned long caller
 	}
 	/* There was no message. An adaptive heap takes note of that. */
 	if (!READ_ONCE(heap->used) && !(heap->flags & WSHEAP_ADAPTIVE) &&
-	    !(data_race(heap->state) & WSHEAP_STATE_GREW))
+	    !(READ_ONCE(heap->state) & WSHEAP_STATE_GREW))
 		return;
 	if (!wsheap_claim(heap, caller))
 		return;

@@ -46,7 +46,7 @@ static inline unsigned long wsheap_fault_address(void)
 
 /* From 6.10 on a trace event knows what a string is a copy of. */
 #ifdef alloc_hooks
-#define wsheap_assign_str(to, from)	__assign_str(to)
+#define wsheap_assign_str(to, ...)	__assign_str(to)
 #else
 #define wsheap_assign_str(to, from)	__assign_str(to, from)
 #endif
