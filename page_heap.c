@@ -710,6 +710,8 @@ static void block_remember(struct debug_block *block)
 
 	spin_lock_irqsave(&page_heap_lock, irq);
 	nr_pages -= n;
+	/* Who maps its addresses again may take it off the list from here on. */
+	block->unmapped = true;
 	if (RB_EMPTY_NODE(&block->by_memory)) {
 		oldest = block;
 	} else {
@@ -751,20 +753,24 @@ static void quarantine_unmap(void)
 	list_for_each_entry_safe(block, next, &ended, node) {
 		list_del(&block->node);
 		block_expire(block);
-		WRITE_ONCE(block->unmapped, true);
 		block_remember(block);
 		cond_resched();
 	}
 }
 
-/* Takes the oldest block out that has waited long enough. */
+/* Takes the oldest block out that has waited long enough, and has no pages to unmap. */
 static struct debug_block *quarantine_take(bool all)
 {
-	struct debug_block *block;
+	struct debug_block *block = NULL, *oldest;
 	unsigned long irq;
 
 	spin_lock_irqsave(&page_heap_lock, irq);
-	block = list_first_entry_or_null(&quarantine, struct debug_block, node);
+	list_for_each_entry(oldest, &quarantine, node) {
+		if (oldest->mode != WSHEAP_MODE_GUARD) {
+			block = oldest;
+			break;
+		}
+	}
 	if (block && !all && quarantined <= QUARANTINE_MOST &&
 	    time_before(jiffies, block->ended_at + QUARANTINE_TIME))
 		block = NULL;
