@@ -42,7 +42,8 @@ static struct wsheap_class *class_find(const struct module *owner, const char *n
 
 	lockdep_assert_held(&classes_lock);
 	hash_for_each_possible(classes, class, node, class_key(owner, name))
-		if (class->owner == owner && !strcmp(class->name, name))
+		/* What is built in has no struct module, either. */
+		if (class->owner == owner && !class->gone && !strcmp(class->name, name))
 			return class;
 	return NULL;
 }
@@ -180,6 +181,8 @@ void wsheap_class_add_messages(const struct wsheap *heap)
 	this_cpu_add(class->counts->messages, heap->messages);
 	this_cpu_add(class->counts->asked, heap->asked);
 	wsheap_class_note_peak(&class->largest, heap->largest);
+	/* A heap whose resets were all short has not told before. */
+	wsheap_class_note_held(heap);
 }
 
 static enum wsheap_refusal refusal_of(int code, bool group)

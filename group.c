@@ -20,7 +20,13 @@
 #include <linux/atomic.h>
 #include <linux/export.h>
 #include <linux/limits.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
 #include <linux/once_lite.h>
+
+/* Protects the list. Not held where groups are charged. */
+static DEFINE_MUTEX(all_groups_lock);
+static LIST_HEAD(all_groups);
 
 static bool group_try_add(struct wsheap_group *group, size_t size)
 {
@@ -119,6 +125,7 @@ bool wsheap_group_charge(struct wsheap_group *group, size_t size, gfp_t gfp,
 		refused = group_charge(group, size);
 	}
 	if (refused && failure) {
+		atomic_long_inc(&refused->refused);
 		trace_group_refuse(refused, size);
 		failure->code = -EDQUOT;
 		failure->in_use = wsheap_group_size(refused);
@@ -188,6 +195,9 @@ struct wsheap_group *wsheap_group_create(const char *name, size_t max_size,
 	wsheap_group_get(parent);
 	spin_lock_init(&group->lock);
 	INIT_LIST_HEAD(&group->reclaims);
+	mutex_lock(&all_groups_lock);
+	list_add_tail(&group->all, &all_groups);
+	mutex_unlock(&all_groups_lock);
 	return group;
 }
 EXPORT_SYMBOL_NS_GPL(wsheap_group_create, WSHEAP_NS);
@@ -222,6 +232,9 @@ void wsheap_group_destroy(struct wsheap_group *group)
 		DO_ONCE_LITE(report_users, group, users, _RET_IP_);
 		return;
 	}
+	mutex_lock(&all_groups_lock);
+	list_del(&group->all);
+	mutex_unlock(&all_groups_lock);
 	/* Memory of heaps that are gone may still be charged. */
 	wsheap_chunk_flush();
 	wsheap_group_put(group->parent);
@@ -244,3 +257,15 @@ size_t wsheap_group_size(const struct wsheap_group *group)
 	return atomic_long_read(&group->size);
 }
 EXPORT_SYMBOL_NS_GPL(wsheap_group_size, WSHEAP_NS);
+
+/* Calls @fn for each group, with the list locked. Its parents stay, too. */
+void wsheap_group_for_each(void (*fn)(struct wsheap_group *group, void *data),
+			   void *data)
+{
+	struct wsheap_group *group;
+
+	mutex_lock(&all_groups_lock);
+	list_for_each_entry(group, &all_groups, all)
+		fn(group, data);
+	mutex_unlock(&all_groups_lock);
+}

@@ -4,6 +4,7 @@
  * ends actions (savepoint), and a group waits for memory on its way back (chunk):
  *
  *	main		loading, unloading
+ *	watch		files in debugfs
  *	pool		pools of message heaps
  *	object		creation, properties and destruction of a heap
  *	string		copies and formats
@@ -214,6 +215,8 @@ struct wsheap_reclaim {
  * @lock: protects @reclaims.
  * @reclaims: in a group without a parent, what can give memory back.
  * @name: for reports.
+ * @refused: charges that were refused.
+ * @all: node in all_groups, protected by all_groups_lock.
  */
 struct wsheap_group {
 	atomic_long_t size;
@@ -224,6 +227,8 @@ struct wsheap_group {
 	spinlock_t lock;
 	struct list_head reclaims;
 	const char *name;
+	atomic_long_t refused;
+	struct list_head all;
 };
 
 static inline void wsheap_group_get(struct wsheap_group *group)
@@ -367,6 +372,9 @@ enum wsheap_mode {
  * @countdown: blocks until the next one, where they are counted.
  * @inverse: of what blocks come to on average, times 2^16.
  * @next: how many bytes are asked for, in all messages, at the next one.
+ * @serial: how many changes of the blocks there were.
+ * @shrunk: the number of the last one that made a block smaller.
+ * @marked: how many there were at the last savepoint.
  * @missed: blocks for which there was no memory of their own.
  * @nr_ended: how many blocks have been freed one by one.
  * @ended: the last of them.
@@ -382,17 +390,24 @@ struct wsheap_debug {
 	unsigned int countdown;
 	u32 inverse;
 	u64 next;
+	u32 serial;
+	u32 shrunk;
+	u32 marked;
 	size_t missed;
 	unsigned int nr_ended;
-	struct wsheap_ended {
-		const void *p;
-		void *place;
-	} ended[16];
+	const void *ended[64];
 };
 
 extern bool wsheap_debug;
 extern bool wsheap_debug_new;
 void wsheap_debug_update(void);
+extern unsigned long wsheap_debug_pages;
+struct debug_block;
+struct debug_block *wsheap_debug_block_new(const struct wsheap *heap, size_t size,
+					   size_t align, gfp_t gfp);
+struct kernel_param;
+int wsheap_debug_set(const char *value, const struct kernel_param *kp);
+int wsheap_debug_get(char *buffer, const struct kernel_param *kp);
 void wsheap_debug_setup(struct wsheap *heap, bool asked, gfp_t gfp);
 const char *wsheap_debug_mode(const struct wsheap *heap);
 void wsheap_debug_limit(struct wsheap *heap);
@@ -413,13 +428,15 @@ void *wsheap_debug_take(struct wsheap *heap, void *place, size_t size, size_t al
 enum wsheap_mistake wsheap_debug_find(const struct wsheap *heap, const void *p,
 				      void **place);
 bool wsheap_debug_has(const struct wsheap *heap, const void *p);
+bool wsheap_debug_has_ended(const struct wsheap *heap, const void *p);
 void *wsheap_debug_place(const struct wsheap *heap, const void *p);
 void *wsheap_debug_address(const struct wsheap *heap, const void *place);
 void *wsheap_debug_resize(struct wsheap *heap, void *place, void *p, size_t old,
 			  size_t size, gfp_t gfp, unsigned long caller);
 void wsheap_debug_end(struct wsheap *heap, const void *p, unsigned long caller);
 void wsheap_debug_end_all(struct wsheap *heap, unsigned long caller);
-void wsheap_debug_rollback(struct wsheap *heap, unsigned long caller);
+u32 wsheap_debug_mark(struct wsheap *heap);
+void wsheap_debug_rollback(struct wsheap *heap, u32 serial, unsigned long caller);
 bool wsheap_debug_exit(struct wsheap *heap, size_t size, unsigned long caller);
 void wsheap_debug_refused(struct wsheap *heap, unsigned long caller);
 void wsheap_debug_dump(const struct wsheap *heap);
@@ -499,6 +516,32 @@ struct wsheap_counts {
 };
 
 /**
+ * struct wsheap_watched - a class, as the last reading of all classes found it
+ * @begun: the reading knows the class. Not set if the class came after it began.
+ * @counts: of heaps that went and, in the end, of live ones.
+ * @in_use: bytes that the blocks of live heaps asked for.
+ * @held: bytes that live heaps hold.
+ * @retained: the part of @held in heaps without blocks.
+ * @largest: as in struct wsheap_class, with live heaps.
+ * @most_held: the same.
+ * @messages: the most messages that any reading has found.
+ * @asked: the most bytes that any reading has found.
+ *
+ * All members are protected by the lock of readings in watch.c.
+ */
+struct wsheap_watched {
+	bool begun;
+	struct wsheap_counts counts;
+	size_t in_use;
+	size_t held;
+	size_t retained;
+	size_t largest;
+	size_t most_held;
+	u64 messages;
+	u64 asked;
+};
+
+/**
  * struct wsheap_class - the heaps of one name and one module
  * @counts: for each CPU.
  * @refs: number of pools, and of blocks that can still be reported.
@@ -510,6 +553,7 @@ struct wsheap_counts {
  * @module: its name.
  * @name: for reports.
  * @node: in the table, protected by classes_lock.
+ * @watched: for watch.c.
  */
 struct wsheap_class {
 	struct wsheap_counts __percpu *counts;
@@ -522,6 +566,7 @@ struct wsheap_class {
 	const char *module;
 	const char *name;
 	struct hlist_node node;
+	struct wsheap_watched watched;
 };
 
 struct wsheap_class *wsheap_class_get(struct wsheap_creator *creator,
@@ -614,5 +659,19 @@ void wsheap_object_release(struct wsheap *heap, unsigned long caller);
 void wsheap_pool_report_module(const struct module *module, const char *name);
 int wsheap_pool_init(void);
 void wsheap_pool_exit(void);
+
+/* watch.c, and what others have for it alone */
+struct seq_file;
+
+unsigned long wsheap_list_count(void);
+void wsheap_group_for_each(void (*fn)(struct wsheap_group *group, void *data),
+			   void *data);
+int wsheap_watch_classes(struct seq_file *m, void *unused);
+int wsheap_watch_heaps(struct seq_file *m, void *unused);
+int wsheap_watch_pools(struct seq_file *m, void *unused);
+int wsheap_watch_groups(struct seq_file *m, void *unused);
+void wsheap_watch_reset_peaks(void);
+void wsheap_watch_init(void);
+void wsheap_watch_exit(void);
 
 #endif /* _WSHEAP_INTERNAL_H */

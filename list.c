@@ -11,6 +11,8 @@
 
 static DEFINE_SPINLOCK(all_heaps_lock);
 static LIST_HEAD(all_heaps);
+/* Written under the lock. */
+static unsigned long nr_heaps;
 
 /**
  * struct visit - a call of wsheap_for_each()
@@ -26,15 +28,30 @@ struct visit {
 static LIST_HEAD(visits);
 static DECLARE_WAIT_QUEUE_HEAD(visit_moved);
 
+/* Heaps on the list. A visit of so many finds each one that is there all the time. */
+unsigned long wsheap_list_count(void)
+{
+	return READ_ONCE(nr_heaps);
+}
+
 /* A heap that is on the list already stays where it is. */
 void wsheap_list_add(struct wsheap *heap)
 {
 	unsigned long irq;
 
 	spin_lock_irqsave(&all_heaps_lock, irq);
-	if (!heap->all.next)
+	if (!heap->all.next) {
 		list_add_tail(&heap->all, &all_heaps);
+		WRITE_ONCE(nr_heaps, nr_heaps + 1);
+	}
 	spin_unlock_irqrestore(&all_heaps_lock, irq);
+}
+
+static void list_remove(struct wsheap *heap)
+{
+	lockdep_assert_held(&all_heaps_lock);
+	list_del(&heap->all);
+	WRITE_ONCE(nr_heaps, nr_heaps - 1);
 }
 
 static bool list_is_visited(const struct wsheap *heap)
@@ -62,7 +79,7 @@ void wsheap_list_del(struct wsheap *heap)
 {
 	spin_lock_irq(&all_heaps_lock);
 	wait_event_lock_irq(visit_moved, !list_is_visited(heap), all_heaps_lock);
-	list_del(&heap->all);
+	list_remove(heap);
 	spin_unlock_irq(&all_heaps_lock);
 }
 
@@ -75,7 +92,7 @@ bool wsheap_list_try_del(struct wsheap *heap)
 	spin_lock_irqsave(&all_heaps_lock, irq);
 	visited = list_is_visited(heap);
 	if (!visited)
-		list_del(&heap->all);
+		list_remove(heap);
 	spin_unlock_irqrestore(&all_heaps_lock, irq);
 	return !visited;
 }
@@ -143,7 +160,7 @@ void wsheap_list_report_module(const struct module *module, const char *name)
 					    all_heaps_lock);
 			/* What is next may have changed meanwhile. */
 			next = list_next_entry(heap, all);
-			list_del(&heap->all);
+			list_remove(heap);
 		}
 	}
 	spin_unlock_irq(&all_heaps_lock);

@@ -41,6 +41,7 @@ static int __init wsheap_module_init(void)
 	ret = register_module_notifier(&module_notifier);
 	if (ret)
 		goto exit_debug;
+	wsheap_watch_init();
 	return 0;
 
 exit_debug:
@@ -54,6 +55,7 @@ exit_chunk:
 
 static void __exit wsheap_module_exit(void)
 {
+	wsheap_watch_exit();
 	unregister_module_notifier(&module_notifier);
 	wsheap_pool_exit();
 	wsheap_list_report_all();

@@ -53,17 +53,19 @@ static size_t object_size(const struct wsheap *heap)
 /* What a heap has beside memory. */
 static void object_end(struct wsheap *heap, unsigned long caller)
 {
+	struct wsheap_class *class = heap->class;
+
 	wsheap_group_put(heap->group);
 	if (heap->left != heap->max_size)
 		wsheap_count_message(heap, false);
 	if (heap->messages)
 		wsheap_class_add_messages(heap);
-	wsheap_class_put(heap->class);
 	if (unlikely(heap->debug) &&
 	    wsheap_debug_exit(heap, object_size(heap), caller))
-		return;
-	if (!(heap->flags & WSHEAP_EMBEDDED))
+		heap = NULL;
+	else if (!(heap->flags & WSHEAP_EMBEDDED))
 		kfree(heap);
+	wsheap_class_put(class);
 }
 
 static void object_free(struct wsheap *heap, bool may_sleep, unsigned long caller)

@@ -49,6 +49,8 @@
 /* How long ended blocks wait, and how many bytes of them. */
 #define QUARANTINE_TIME		HZ
 #define QUARANTINE_MOST		SZ_1M
+/* If the worker does not get to run, what ends blocks releases others beyond this. */
+#define QUARANTINE_LIMIT	(4 * QUARANTINE_MOST)
 /* Pages that are mapped ahead, for callers that cannot sleep. */
 #define STOCK			64
 /* Blocks that can be told about after their pages are gone. */
@@ -73,7 +75,12 @@
  * @length: bytes at @mem.
  * @page: the only page of a guarded block.
  * @pages: all of them, if there are several.
- * @instead: the block that this one has replaced at the same place, or NULL.
+ * @room: the most that @size has been.
+ * @instead: the block that had the same place before, or NULL.
+ * @longer: that is because @instead has grown.
+ * @serial: number of the change of the heap's blocks that made it.
+ * @shrunk: number of the last change that made it smaller, or that of @serial.
+ * @heap: the heap, which may be gone.
  * @class: the class of the heap.
  * @mode: how it was obtained.
  * @unmapped: its pages are gone.
@@ -95,7 +102,12 @@ struct debug_block {
 	size_t length;
 	struct page *page;
 	struct page **pages;
+	size_t room;
 	struct debug_block *instead;
+	bool longer;
+	u32 serial;
+	u32 shrunk;
+	const struct wsheap *heap;
 	struct wsheap_class *class;
 	enum wsheap_mode mode;
 	bool unmapped;
@@ -111,12 +123,14 @@ static DEFINE_SPINLOCK(page_heap_lock);
 static struct rb_root guarded = RB_ROOT;
 static LIST_HEAD(quarantine);
 static size_t quarantined;
+static LIST_HEAD(still_mapped);
 static LIST_HEAD(remembered);
 static unsigned int nr_remembered;
 static LIST_HEAD(stock);
 static unsigned int nr_stock;
 static unsigned int stock_wanted;
-static unsigned long nr_pages;
+/* Pages of guarded blocks, with those that are mapped ahead. */
+unsigned long wsheap_debug_pages;
 
 static void quarantine_fn(struct work_struct *work);
 static DECLARE_DELAYED_WORK(quarantine_work, quarantine_fn);
@@ -174,7 +188,7 @@ static const char * const mode_names[] = {
 #define MODE_DEFAULT \
 	(IS_ENABLED(CONFIG_KASAN) ? WSHEAP_MODE_KMALLOC : WSHEAP_MODE_NONE)
 
-/* Protects the rules. */
+/* Protects the rules. A pool may create a heap in an interrupt. */
 static DEFINE_SPINLOCK(rules_lock);
 static struct rule rules[RULES] = { { .mode = MODE_DEFAULT } };
 static unsigned int nr_rules = 1;
@@ -218,13 +232,14 @@ static int rule_parse(char *text, struct rule *rule)
  * calls this for one parameter at a time, and on its command line before there is
  * memory to be allocated.
  */
-static int page_heap_set(const char *value, const struct kernel_param *kp)
+int wsheap_debug_set(const char *value, const struct kernel_param *kp)
 {
 	static struct rule fresh[RULES];
 	static char text[RULES * sizeof(fresh->name)];
 	char *next, *entry;
 	unsigned int n = 1;
 	struct rule rule;
+	unsigned long irq;
 	int ret = 0;
 
 	memset(fresh, 0, sizeof(fresh));
@@ -249,20 +264,21 @@ static int page_heap_set(const char *value, const struct kernel_param *kp)
 		       value, RULES - 1);
 		return ret;
 	}
-	spin_lock(&rules_lock);
+	spin_lock_irqsave(&rules_lock, irq);
 	memcpy(rules, fresh, sizeof(rules));
 	nr_rules = n;
 	wsheap_debug_update();
-	spin_unlock(&rules_lock);
+	spin_unlock_irqrestore(&rules_lock, irq);
 	return 0;
 }
 
-static int page_heap_get(char *buffer, const struct kernel_param *kp)
+int wsheap_debug_get(char *buffer, const struct kernel_param *kp)
 {
+	unsigned long irq;
 	unsigned int i;
 	int at = 0;
 
-	spin_lock(&rules_lock);
+	spin_lock_irqsave(&rules_lock, irq);
 	for (i = 0; i < nr_rules; i++) {
 		at += scnprintf(buffer + at, PAGE_SIZE - at, "%s%s%s%s", i ? "," : "",
 				rules[i].name, i ? ":" : "", mode_names[rules[i].mode]);
@@ -270,13 +286,13 @@ static int page_heap_get(char *buffer, const struct kernel_param *kp)
 			at += scnprintf(buffer + at, PAGE_SIZE - at, "=%u",
 					rules[i].period);
 	}
-	spin_unlock(&rules_lock);
+	spin_unlock_irqrestore(&rules_lock, irq);
 	return at + scnprintf(buffer + at, PAGE_SIZE - at, "\n");
 }
 
 static const struct kernel_param_ops page_heap_ops = {
-	.set = page_heap_set,
-	.get = page_heap_get,
+	.set = wsheap_debug_set,
+	.get = wsheap_debug_get,
 };
 
 module_param_cb(page_heap, &page_heap_ops, NULL, 0644);
@@ -336,7 +352,7 @@ void wsheap_debug_setup(struct wsheap *heap, bool asked, gfp_t gfp)
 		heap_take_long(heap);
 	if (!rule.mode && !wsheap_fail_applies(heap))
 		return;
-	debug = kzalloc_noprof(sizeof(*debug), gfp);
+	debug = kzalloc_noprof(sizeof(*debug), gfp | __GFP_NOWARN);
 	if (!debug)
 		return;
 	spin_lock_init(&debug->lock);
@@ -349,6 +365,9 @@ void wsheap_debug_setup(struct wsheap *heap, bool asked, gfp_t gfp)
 	/* A guess, until the first blocks are seen. */
 	debug->inverse = BIT(16) / 64;
 	heap->debug = debug;
+	/* Before a block that is not in the heap's memory, nothing may be mapped. */
+	if (heap->path >= WSHEAP_PATH_PRIVATE)
+		wsheap_private(heap)->look_mask = 0;
 	/* Where each block is looked at, that is the long path. */
 	if (rule.mode != WSHEAP_MODE_SAMPLE)
 		heap_take_long(heap);
@@ -409,6 +428,16 @@ static int compare_memory(const void *p, const struct rb_node *node)
 	if (p < (void *)block->mem)
 		return -1;
 	return p >= (void *)block->mem + block->length + PAGE_SIZE;
+}
+
+/* For memory that is mapped anew: what had a part of its addresses before. */
+static int compare_range(const void *key, const struct rb_node *node)
+{
+	const struct debug_block *block = key, *other = block_entry(node, by_memory);
+
+	if (block->mem + block->length + PAGE_SIZE <= other->mem)
+		return -1;
+	return block->mem >= other->mem + other->length + PAGE_SIZE;
 }
 
 static struct debug_block *find_address(const struct wsheap_debug *debug, const void *p)
@@ -485,8 +514,7 @@ static void guarded_add(struct debug_block *block)
 	struct rb_node *node;
 
 	lockdep_assert_held(&page_heap_lock);
-	while ((node = rb_find(block->mem, &guarded, compare_memory)) ||
-	       (node = rb_find(block->mem + block->length, &guarded, compare_memory))) {
+	while ((node = rb_find(block, &guarded, compare_range))) {
 		/* Its addresses are in use again. */
 		other = block_entry(node, by_memory);
 		rb_erase(node, &guarded);
@@ -498,7 +526,7 @@ static void guarded_add(struct debug_block *block)
 		block_free(other);
 	}
 	rb_add(&block->by_memory, &guarded, less_memory);
-	nr_pages += block->length >> PAGE_SHIFT;
+	wsheap_debug_pages += block->length >> PAGE_SHIFT;
 }
 
 static struct debug_block *block_new_guarded(const struct wsheap *heap, size_t size,
@@ -507,7 +535,7 @@ static struct debug_block *block_new_guarded(const struct wsheap *heap, size_t s
 	struct debug_block *block = NULL;
 	unsigned long irq;
 
-	if (READ_ONCE(nr_pages) + (size >> PAGE_SHIFT) >= most_pages())
+	if (READ_ONCE(wsheap_debug_pages) + (size >> PAGE_SHIFT) >= most_pages())
 		return NULL;
 	if (size <= PAGE_SIZE) {
 		spin_lock_irqsave(&page_heap_lock, irq);
@@ -522,9 +550,10 @@ static struct debug_block *block_new_guarded(const struct wsheap *heap, size_t s
 		if (block)
 			return block;
 	}
-	if (!gfpflags_allow_blocking(gfp))
+	/* vmap() takes no flags. */
+	if ((gfp & GFP_KERNEL) != GFP_KERNEL)
 		return NULL;
-	block = kzalloc_noprof(sizeof(*block), gfp);
+	block = kzalloc(sizeof(*block), gfp & ~__GFP_ACCOUNT);
 	if (!block || !block_map(block, size, gfp, heap->node)) {
 		kfree(block);
 		return NULL;
@@ -536,16 +565,34 @@ static struct debug_block *block_new_guarded(const struct wsheap *heap, size_t s
 	return block;
 }
 
-static struct debug_block *block_new_slab(const struct wsheap *heap, size_t length,
-					  gfp_t gfp, enum wsheap_mode mode)
+/*
+ * Not longer than it has to be, so that KASAN knows its end. Only a power of two is
+ * sure to be aligned.
+ */
+static void *slab_alloc(const struct wsheap *heap, size_t length, size_t align,
+			gfp_t gfp)
 {
-	struct debug_block *block = kzalloc_noprof(sizeof(*block),
-						   gfp & ~(GFP_ZONEMASK | __GFP_ACCOUNT));
+	void *mem = kmalloc_node_noprof(length, gfp, heap->node);
+
+	if (IS_ALIGNED((unsigned long)mem, align))
+		return mem;
+	kfree(mem);
+	length = roundup_pow_of_two(max(length, align));
+	return kmalloc_node_noprof(length, gfp, heap->node);
+}
+
+/* What is only for this mode is not charged to the driver. */
+static struct debug_block *block_new_slab(const struct wsheap *heap, size_t length,
+					  size_t align, gfp_t gfp,
+					  enum wsheap_mode mode)
+{
+	struct debug_block *block = kzalloc(sizeof(*block),
+					    gfp & ~(GFP_ZONEMASK | __GFP_ACCOUNT));
 
 	if (!block)
 		return NULL;
 	if (length <= KMALLOC_MAX_SIZE)
-		block->mem = kmalloc_node_noprof(length, gfp, heap->node);
+		block->mem = slab_alloc(heap, length, align, gfp);
 	if (!block->mem && gfpflags_allow_blocking(gfp) && length > PAGE_SIZE &&
 	    !(heap->flags & WSHEAP_CONTIG) && !(gfp & GFP_ZONEMASK))
 		block->mem = kvmalloc_node_noprof(length, (gfp & GFP_KERNEL) | __GFP_NORETRY,
@@ -565,13 +612,16 @@ static bool may_guard(const struct wsheap *heap)
 	return !(heap->flags & WSHEAP_CONTIG) && !(heap->chunk_gfp & GFP_ZONEMASK);
 }
 
-static struct debug_block *block_new(const struct wsheap *heap, size_t size,
-				     size_t align, gfp_t gfp)
+/* Returns memory for a block, or NULL. */
+struct debug_block *wsheap_debug_block_new(const struct wsheap *heap, size_t size,
+					   size_t align, gfp_t gfp)
 {
 	enum wsheap_mode mode = heap->debug->mode;
 	struct debug_block *block;
 	size_t length = size;
 	char *end;
+
+	KUNIT_STATIC_STUB_REDIRECT(wsheap_debug_block_new, heap, size, align, gfp);
 
 	gfp = wsheap_gfp_optional(wsheap_backing_gfp(heap, gfp)) & ~__GFP_ZERO;
 	align = max(align, wsheap_block_align(heap));
@@ -596,9 +646,8 @@ static struct debug_block *block_new(const struct wsheap *heap, size_t size,
 		length = max_t(size_t, size, 1);
 	if (mode == WSHEAP_MODE_DEBUG)
 		length = ALIGN(size, align) + 2 * RED_ZONE + align;
-	else if (align > WSHEAP_MIN_ALIGN)
-		length = roundup_pow_of_two(max(length, align));
-	block = block_new_slab(heap, length, gfp, mode);
+	block = block_new_slab(heap, length, mode == WSHEAP_MODE_DEBUG ? 1 : align,
+			       gfp, mode);
 	if (!block)
 		return NULL;
 	block->p = block->mem;
@@ -709,12 +758,13 @@ static void block_remember(struct debug_block *block)
 	block->pages = NULL;
 
 	spin_lock_irqsave(&page_heap_lock, irq);
-	nr_pages -= n;
+	wsheap_debug_pages -= n;
 	/* Who maps its addresses again may take it off the list from here on. */
 	block->unmapped = true;
 	if (RB_EMPTY_NODE(&block->by_memory)) {
 		oldest = block;
 	} else {
+		block->unmapped = true;
 		list_add_tail(&block->node, &remembered);
 		if (++nr_remembered > REMEMBERED) {
 			oldest = list_first_entry(&remembered, struct debug_block, node);
@@ -736,12 +786,7 @@ static void quarantine_unmap(void)
 	unsigned long irq;
 
 	spin_lock_irqsave(&page_heap_lock, irq);
-	list_for_each_entry_safe(block, next, &quarantine, node) {
-		if (block->mode != WSHEAP_MODE_GUARD)
-			continue;
-		list_move_tail(&block->node, &ended);
-		quarantined -= block->length;
-	}
+	list_splice_init(&still_mapped, &ended);
 	spin_unlock_irqrestore(&page_heap_lock, irq);
 	if (list_empty(&ended))
 		return;
@@ -789,7 +834,7 @@ static void stock_fill(void)
 	unsigned long irq;
 
 	while (READ_ONCE(nr_stock) < READ_ONCE(stock_wanted) &&
-	       READ_ONCE(nr_pages) < most_pages()) {
+	       READ_ONCE(wsheap_debug_pages) < most_pages()) {
 		block = kzalloc(sizeof(*block), GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN);
 		if (!block)
 			return;
@@ -823,7 +868,7 @@ static void quarantine_fn(struct work_struct *work)
 {
 	quarantine_run(false);
 	stock_fill();
-	if (!list_empty_careful(&quarantine))
+	if (!list_empty_careful(&quarantine) || !list_empty_careful(&still_mapped))
 		schedule_delayed_work(&quarantine_work, QUARANTINE_TIME / 4);
 }
 
@@ -834,13 +879,40 @@ void wsheap_debug_flush(void)
 	quarantine_run(true);
 }
 
+/*
+ * Releases the oldest blocks, also where the caller cannot sleep. What is from vmalloc
+ * is left to the worker.
+ */
+static void quarantine_relieve(void)
+{
+	struct debug_block *block;
+	unsigned int n = 2;
+	unsigned long irq;
+
+	while (n--) {
+		spin_lock_irqsave(&page_heap_lock, irq);
+		block = list_first_entry_or_null(&quarantine, struct debug_block, node);
+		if (block && is_vmalloc_addr(block->mem))
+			block = NULL;
+		if (block) {
+			list_del(&block->node);
+			quarantined -= block->length;
+		}
+		spin_unlock_irqrestore(&page_heap_lock, irq);
+		if (!block)
+			return;
+		block_expire(block);
+		block_free(block);
+	}
+}
+
 /* Ends a block that is in no list or tree of its heap any more. */
 static void block_end(struct debug_block *block, unsigned long caller)
 {
 	bool guard = block->mode == WSHEAP_MODE_GUARD;
 	unsigned long irq;
 
-	block->ended = caller;
+	block->ended = caller ?: _RET_IP_;
 	block->ended_at = jiffies;
 	block_check_zones(block);
 	if (block->mode == WSHEAP_MODE_KMALLOC && !is_vmalloc_addr(block->mem)) {
@@ -852,13 +924,16 @@ static void block_end(struct debug_block *block, unsigned long caller)
 	else
 		memset(block->p, POISON_FREE, block->size);
 	spin_lock_irqsave(&page_heap_lock, irq);
-	list_add_tail(&block->node, &quarantine);
-	quarantined += block->length;
+	list_add_tail(&block->node, guard ? &still_mapped : &quarantine);
+	if (!guard)
+		quarantined += block->length;
 	spin_unlock_irqrestore(&page_heap_lock, irq);
 	if (guard || READ_ONCE(quarantined) > QUARANTINE_MOST)
 		mod_delayed_work(system_wq, &quarantine_work, 0);
 	else
 		schedule_delayed_work(&quarantine_work, QUARANTINE_TIME);
+	if (READ_ONCE(quarantined) > QUARANTINE_LIMIT)
+		quarantine_relieve();
 }
 
 /*
@@ -911,25 +986,48 @@ static void report_context(const struct wsheap *heap, gfp_t gfp, unsigned long c
 			      (__force unsigned int)gfp, &gfp);
 }
 
+/* Notes who called, from the driver's function on. */
+static void block_trace(struct debug_block *block, unsigned long caller)
+{
+	unsigned long trace[TRACE_DEPTH + 6];
+	unsigned int n = 0, i = 0;
+
+#ifdef CONFIG_STACKTRACE
+	n = stack_trace_save(trace, ARRAY_SIZE(trace), 1);
+#endif
+	block->taken[0] = caller;
+	block->nr_taken = 1;
+	while (i < n && trace[i] != caller)
+		i++;
+	while (++i < n && block->nr_taken < TRACE_DEPTH)
+		block->taken[block->nr_taken++] = trace[i];
+}
+
+static bool is_later(u32 serial, u32 than)
+{
+	return (s32)(serial - than) > 0;
+}
+
 /* Takes note of a block that its caller gets instead of its place. */
 static void block_add(struct wsheap *heap, struct debug_block *block, void *place,
-		      size_t size, unsigned long caller)
+		      size_t size, bool longer, unsigned long caller)
 {
 	struct wsheap_debug *debug = heap->debug;
 	struct debug_block *instead;
 	unsigned long irq;
 
 	block->size = size;
+	block->room = size;
 	block->place = place;
+	block->longer = longer;
+	block->heap = heap;
 	block->class = heap->class;
 	wsheap_class_hold(heap->class);
-	/* A stack takes more than all the rest, and pages are not for speed anyway. */
-	if (block->mode == WSHEAP_MODE_GUARD)
-		block->nr_taken = stack_trace_save(block->taken, TRACE_DEPTH, 2);
-	if (!block->nr_taken)
-		block->taken[block->nr_taken++] = caller;
+	block_trace(block, caller);
 	block->taken_at = jiffies;
 	spin_lock_irqsave(&debug->lock, irq);
+	block->serial = ++debug->serial;
+	block->shrunk = block->serial;
 	instead = find_place(debug, place);
 	block->instead = instead;
 	if (instead)
@@ -956,6 +1054,17 @@ static void block_del(struct wsheap_debug *debug, struct debug_block *block)
 	list_del(&block->node);
 }
 
+/* There was no memory for a block, so the caller gets its place. */
+static void *take_place(struct wsheap_debug *debug, void *place)
+{
+	unsigned long irq;
+
+	spin_lock_irqsave(&debug->lock, irq);
+	debug->missed++;
+	spin_unlock_irqrestore(&debug->lock, irq);
+	return place;
+}
+
 /* Returns memory for a block that has got its place, or the place. */
 void *wsheap_debug_take(struct wsheap *heap, void *place, size_t size, size_t align,
 			gfp_t gfp, unsigned long caller)
@@ -964,15 +1073,12 @@ void *wsheap_debug_take(struct wsheap *heap, void *place, size_t size, size_t al
 	struct debug_block *block;
 
 	report_context(heap, gfp, caller);
-	if (debug->mode == WSHEAP_MODE_NONE ||
-	    (debug->mode == WSHEAP_MODE_SAMPLE && !sample_is_due(heap, debug, size)))
+	if (debug->mode == WSHEAP_MODE_SAMPLE && !sample_is_due(heap, debug, size))
 		return place;
-	block = block_new(heap, size, align, gfp);
-	if (!block) {
-		debug->missed++;
-		return place;
-	}
-	block_add(heap, block, place, size, caller);
+	block = wsheap_debug_block_new(heap, size, align, gfp);
+	if (!block)
+		return take_place(debug, place);
+	block_add(heap, block, place, size, false, caller);
 	if (gfp & __GFP_ZERO || want_init_on_alloc(0))
 		memset(block->p, 0, size);
 	return block->p;
@@ -996,8 +1102,8 @@ static struct debug_block *find_before(const struct wsheap_debug *debug, const v
 }
 
 /*
- * Says what an address is to its heap, and sets @place to where the heap has the block,
- * or had it. One without memory of its own is its place.
+ * Says what an address is to its heap, and sets @place to where the heap has the block.
+ * One without memory of its own is its place, and so is what is no block.
  */
 enum wsheap_mistake wsheap_debug_find(const struct wsheap *heap, const void *p,
 				      void **place)
@@ -1006,7 +1112,6 @@ enum wsheap_mistake wsheap_debug_find(const struct wsheap *heap, const void *p,
 	enum wsheap_mistake mistake = MISTAKE_NONE;
 	const struct debug_block *block;
 	unsigned long irq;
-	unsigned int i;
 
 	*place = (void *)p;
 	spin_lock_irqsave(&debug->lock, irq);
@@ -1015,16 +1120,29 @@ enum wsheap_mistake wsheap_debug_find(const struct wsheap *heap, const void *p,
 		*place = block->place;
 	} else if (block && p < (void *)block->p + block->size) {
 		mistake = MISTAKE_INSIDE;
-	} else {
-		for (i = 0; i < ARRAY_SIZE(debug->ended); i++) {
-			if (!p || debug->ended[i].p != p)
-				continue;
-			*place = debug->ended[i].place;
-			mistake = MISTAKE_FREED;
-		}
 	}
 	spin_unlock_irqrestore(&debug->lock, irq);
 	return mistake;
+}
+
+/* Whether a block of a heap, which is there no more, was at an address. */
+bool wsheap_debug_has_ended(const struct wsheap *heap, const void *p)
+{
+	struct wsheap_debug *debug = heap->debug;
+	const struct debug_block *block;
+	bool ended = false;
+	unsigned long irq;
+	unsigned int i;
+
+	spin_lock_irqsave(&debug->lock, irq);
+	for (i = 0; i < ARRAY_SIZE(debug->ended); i++)
+		ended |= p && debug->ended[i] == p;
+	spin_unlock_irqrestore(&debug->lock, irq);
+	spin_lock_irqsave(&page_heap_lock, irq);
+	block = block_entry(rb_find(p, &guarded, compare_memory), by_memory);
+	ended |= block && block->ended && block->heap == heap && block->p == p;
+	spin_unlock_irqrestore(&page_heap_lock, irq);
+	return ended;
 }
 
 void *wsheap_debug_place(const struct wsheap *heap, const void *p)
@@ -1067,44 +1185,6 @@ void *wsheap_debug_address(const struct wsheap *heap, const void *place)
 	return p;
 }
 
-/*
- * A block has another size now, at the same place. What becomes longer moves. The
- * shorter one stays until the reset, because a rollback may make it the block again.
- */
-void *wsheap_debug_resize(struct wsheap *heap, void *place, void *p, size_t old,
-			  size_t size, gfp_t gfp, unsigned long caller)
-{
-	struct wsheap_debug *debug = heap->debug;
-	struct debug_block *block;
-	unsigned long irq;
-
-	if (size > old) {
-		block = NULL;
-		/* Others of a sampled heap stay where they are. */
-		if (debug->mode != WSHEAP_MODE_SAMPLE || p != place)
-			block = block_new(heap, size, WSHEAP_MIN_ALIGN, gfp);
-		if (block) {
-			block_add(heap, block, place, size, caller);
-			memcpy(block->p, p, old);
-			return block->p;
-		}
-		if (p != place) {
-			debug->missed++;
-			memcpy(place, p, old);
-		}
-		return place;
-	}
-	spin_lock_irqsave(&debug->lock, irq);
-	block = find_address(debug, p);
-	if (block) {
-		if (block->mode != WSHEAP_MODE_KMALLOC)
-			memset(block->p + size, zone_byte(block), block->size - size);
-		block->size = size;
-	}
-	spin_unlock_irqrestore(&debug->lock, irq);
-	return p;
-}
-
 /* Ends one block, if it has memory of its own. Others may have replaced it. */
 void wsheap_debug_end(struct wsheap *heap, const void *p, unsigned long caller)
 {
@@ -1122,15 +1202,75 @@ void wsheap_debug_end(struct wsheap *heap, const void *p, unsigned long caller)
 			while (newer->instead != block)
 				newer = newer->instead;
 			newer->instead = block->instead;
+			newer->longer &= block->longer;
 			rb_erase(&block->by_address, &debug->by_address);
 			list_del(&block->node);
 		}
-		debug->ended[debug->nr_ended++ % ARRAY_SIZE(debug->ended)] =
-			(struct wsheap_ended) { block->p, block->place };
+		debug->ended[debug->nr_ended++ % ARRAY_SIZE(debug->ended)] = block->p;
 	}
 	spin_unlock_irqrestore(&debug->lock, irq);
 	if (block)
 		block_end(block, caller);
+}
+
+/*
+ * A block of a string that is built by the byte must not stay until the reset. It can
+ * go if no savepoint is newer than it, so that no rollback makes it the block again.
+ */
+static void end_shorter(struct wsheap *heap, const void *p, unsigned long caller)
+{
+	struct wsheap_debug *debug = heap->debug;
+	const struct debug_block *block;
+	unsigned long irq;
+	bool end;
+
+	spin_lock_irqsave(&debug->lock, irq);
+	block = find_address(debug, p);
+	end = block && is_later(block->serial, debug->marked);
+	spin_unlock_irqrestore(&debug->lock, irq);
+	if (end)
+		wsheap_debug_end(heap, p, caller);
+}
+
+/*
+ * A block has another size now, at the same place. What becomes longer moves, if it
+ * has memory of its own. What becomes shorter has to stay where it is.
+ */
+void *wsheap_debug_resize(struct wsheap *heap, void *place, void *p, size_t old,
+			  size_t size, gfp_t gfp, unsigned long caller)
+{
+	bool private = heap->path >= WSHEAP_PATH_PRIVATE;
+	size_t align = private ? TILE_ALIGN : WSHEAP_MIN_ALIGN;
+	struct wsheap_debug *debug = heap->debug;
+	struct debug_block *block;
+	unsigned long irq;
+
+	if (p == place)
+		return p;
+	if (size > old) {
+		block = wsheap_debug_block_new(heap, size, align, gfp);
+		if (block) {
+			block_add(heap, block, place, size, true, caller);
+			memcpy(block->p, p, old);
+			end_shorter(heap, p, caller);
+			return block->p;
+		}
+		memcpy(place, p, old);
+		return take_place(debug, place);
+	}
+	if (size == old)
+		return p;
+	spin_lock_irqsave(&debug->lock, irq);
+	block = find_address(debug, p);
+	if (block) {
+		if (block->mode != WSHEAP_MODE_KMALLOC)
+			memset(block->p + size, zone_byte(block), block->size - size);
+		block->size = size;
+		block->shrunk = ++debug->serial;
+		debug->shrunk = block->shrunk;
+	}
+	spin_unlock_irqrestore(&debug->lock, irq);
+	return p;
 }
 
 /* Ends all blocks. */
@@ -1152,20 +1292,43 @@ void wsheap_debug_end_all(struct wsheap *heap, unsigned long caller)
 	}
 }
 
-/* Whether the place of a block is still in use. */
-static bool place_is_used(const struct wsheap *heap, const struct debug_block *block)
+/* The number of the last change of a heap's blocks, for a savepoint. */
+u32 wsheap_debug_mark(struct wsheap *heap)
 {
-	size_t length = ALIGN(block->size, wsheap_block_align(heap));
-	const struct wsheap_chunk *chunk;
+	struct wsheap_debug *debug = heap->debug;
+	unsigned long irq;
+	u32 serial;
 
-	for (chunk = heap->used; chunk; chunk = chunk->next)
-		if (block->place >= chunk->mem && block->place < chunk->mem + chunk->size)
-			return block->place + length <= chunk->mem + chunk->used;
-	return false;
+	spin_lock_irqsave(&debug->lock, irq);
+	serial = debug->serial;
+	debug->marked = serial;
+	spin_unlock_irqrestore(&debug->lock, irq);
+	return serial;
 }
 
-/* Ends the blocks that a rollback has released, newest first. */
-void wsheap_debug_rollback(struct wsheap *heap, unsigned long caller)
+/*
+ * Blocks that became smaller after the savepoint have the size again that they had. It
+ * is no more than what they once had, and so much is not checked any more.
+ */
+static void rollback_sizes(struct wsheap_debug *debug, u32 serial)
+{
+	struct debug_block *block;
+	unsigned long irq;
+
+	spin_lock_irqsave(&debug->lock, irq);
+	if (is_later(debug->shrunk, serial)) {
+		list_for_each_entry(block, &debug->blocks, node)
+			if (is_later(block->shrunk, serial)) {
+				block->size = block->room;
+				block->shrunk = block->serial;
+			}
+		debug->shrunk = serial;
+	}
+	spin_unlock_irqrestore(&debug->lock, irq);
+}
+
+/* Ends the blocks that are newer than a savepoint, newest first. */
+void wsheap_debug_rollback(struct wsheap *heap, u32 serial, unsigned long caller)
 {
 	struct wsheap_debug *debug = heap->debug;
 	struct debug_block *block;
@@ -1174,19 +1337,20 @@ void wsheap_debug_rollback(struct wsheap *heap, unsigned long caller)
 	for (;;) {
 		spin_lock_irqsave(&debug->lock, irq);
 		block = list_first_entry_or_null(&debug->blocks, struct debug_block, node);
-		if (block && place_is_used(heap, block))
+		if (block && !is_later(block->serial, serial))
 			block = NULL;
 		if (block)
 			block_del(debug, block);
 		spin_unlock_irqrestore(&debug->lock, irq);
 		if (!block)
-			return;
+			break;
 		/* The block that it was before is back, with the bytes of now. */
-		if (block->instead)
+		if (block->longer && block->instead)
 			memcpy(block->instead->p, block->p,
 			       min(block->size, block->instead->size));
 		block_end(block, caller);
 	}
+	rollback_sizes(debug, serial);
 }
 
 /*
@@ -1214,7 +1378,20 @@ bool wsheap_debug_exit(struct wsheap *heap, size_t size, unsigned long caller)
 	heap->state = WSHEAP_STATE_LONG | WSHEAP_STATE_GREW;
 	heap->cursor = NULL;
 	heap->limit = NULL;
+	heap->used = NULL;
+	heap->free_chunks = NULL;
+	heap->cur = NO_CHUNK;
+	heap->alt = NO_CHUNK;
+	heap->actions = NULL;
+	heap->group = NULL;
 	heap->noted = false;
+	WRITE_ONCE(heap->actual, 0);
+	WRITE_ONCE(heap->left, heap->max_size);
+	if (private) {
+		wsheap_private(heap)->regions = RB_ROOT;
+		wsheap_private(heap)->look_mask = 0;
+		wsheap_private(heap)->failed = NULL;
+	}
 	heap->user = caller;
 	block->mode = WSHEAP_MODE_DEBUG;
 	block->class = heap->class;
@@ -1291,8 +1468,15 @@ bool wsheap_debug_explain(const void *p)
 		return false;
 	block = block_entry(rb_find(p, &guarded, compare_memory), by_memory);
 	if (block && block->class) {
-		mistake = block->ended ? MISTAKE_STALE : MISTAKE_OVERRUN;
-		what = block->ended ? "used after its end" : "read or written past its end";
+		mistake = MISTAKE_OVERRUN;
+		what = "read or written past its end";
+		if (block->ended) {
+			mistake = MISTAKE_STALE;
+			what = "used after its end";
+		} else if ((char *)p < block->p) {
+			mistake = MISTAKE_UNDERRUN;
+			what = "read or written before its beginning";
+		}
 		pr_err("heap %s of %s: fault at byte %td of a block of %zu bytes, %u ms old: %s\n",
 		       block->class->name, block->class->module, (char *)p - block->p,
 		       block->size, ms_since(block->taken_at), what);

@@ -341,6 +341,8 @@ static noinline struct wsheap *pool_alloc_long(struct wsheap_pool *pool,
 	if (!gfpflags_allow_blocking(gfp))
 		return heap;
 
+	if (!heap)
+		atomic_long_inc(&pool->waits);
 	while (!heap) {
 		prepare_to_wait(&pool->wait, &wait, TASK_UNINTERRUPTIBLE);
 		heap = wsheap_pool_take_any(pool);
@@ -477,7 +479,8 @@ EXPORT_SYMBOL_NS_GPL(wsheap_pool_put, WSHEAP_NS);
  * memory. Nobody uses an idle heap, so it is released there.
  */
 
-static unsigned long pool_count_idle(struct wsheap_pool *pool)
+/* Idle heaps that are not in the reserve. */
+unsigned long wsheap_pool_count_idle(struct wsheap_pool *pool)
 {
 	unsigned long n = READ_ONCE(pool->nr_idle);
 	unsigned int cpu, i;
@@ -497,7 +500,7 @@ unsigned long wsheap_pool_shrink_count(struct shrinker *shrinker,
 	if (!mutex_trylock(&all_pools_lock))
 		return 0;
 	list_for_each_entry(pool, &all_pools, all)
-		n += pool_count_idle(pool);
+		n += wsheap_pool_count_idle(pool);
 	mutex_unlock(&all_pools_lock);
 	return n;
 }
@@ -686,6 +689,18 @@ void wsheap_pool_destroy(struct wsheap_pool *pool)
 	kfree(pool);
 }
 EXPORT_SYMBOL_NS_GPL(wsheap_pool_destroy, WSHEAP_NS);
+
+/* Calls @fn for each pool, with the list locked. */
+void wsheap_pool_for_each(void (*fn)(struct wsheap_pool *pool, void *data),
+			  void *data)
+{
+	struct wsheap_pool *pool;
+
+	mutex_lock(&all_pools_lock);
+	list_for_each_entry(pool, &all_pools, all)
+		fn(pool, data);
+	mutex_unlock(&all_pools_lock);
+}
 
 /* Reports the pools that a module leaves behind. */
 void wsheap_pool_report_module(const struct module *module, const char *name)

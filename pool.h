@@ -35,6 +35,7 @@ struct wsheap_pool_cpu {
  * @reserve: heaps for when memory is short; protected by @lock.
  * @wait: callers that wait for a heap to be returned.
  * @nr_heaps: number of all heaps of the pool.
+ * @waits: how many callers had to wait.
  * @max_size: max_size of each heap.
  * @trim_size: trim_size of each heap.
  * @args: options of each heap, but for the name.
@@ -56,6 +57,7 @@ struct wsheap_pool {
 	wait_queue_head_t wait;
 
 	atomic_t nr_heaps;
+	atomic_long_t waits;
 	size_t max_size;
 	size_t trim_size;
 	struct wsheap_args args;
@@ -65,6 +67,9 @@ struct wsheap_pool {
 };
 
 struct wsheap *wsheap_pool_take_any(struct wsheap_pool *pool);
+unsigned long wsheap_pool_count_idle(struct wsheap_pool *pool);
+void wsheap_pool_for_each(void (*fn)(struct wsheap_pool *pool, void *data),
+			  void *data);
 unsigned long wsheap_pool_shrink_count(struct shrinker *shrinker,
 				       struct shrink_control *sc);
 unsigned long wsheap_pool_shrink_scan(struct shrinker *shrinker,

@@ -616,6 +616,9 @@ static bool private_have(struct wsheap_private *private, const void *p,
 	    wsheap_tile_state(private, block_of(p)) == TILE_LIVE)
 		return true;
 	mistake = wsheap_private_find(private, p, dedicated);
+	if (mistake == MISTAKE_FOREIGN && unlikely(private->heap.debug) &&
+	    wsheap_debug_has_ended(&private->heap, p))
+		mistake = MISTAKE_FREED;
 	if (mistake != MISTAKE_NONE)
 		wsheap_private_report(private, mistake, p, caller);
 	return mistake == MISTAKE_NONE || mistake == MISTAKE_OVERRUN;

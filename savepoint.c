@@ -52,10 +52,16 @@ static __always_inline void action_push(struct wsheap *heap,
 }
 
 static noinline void action_push_locked(struct wsheap *heap,
-					struct wsheap_action *action)
+					struct wsheap_action *action,
+					unsigned long caller)
 {
-	unsigned long irq = heap_lock(heap);
+	unsigned long irq;
 
+	if (unlikely(heap->flags & WSHEAP_DEAD)) {
+		wsheap_report_users(heap, caller);
+		return;
+	}
+	irq = heap_lock(heap);
 	action_push(heap, action);
 	heap_unlock(heap, irq);
 }
@@ -84,7 +90,7 @@ void wsheap_add_action(struct wsheap *heap, struct wsheap_action *action,
 	if (likely(heap->path == WSHEAP_PATH_SHORT))
 		action_push(heap, action);
 	else
-		action_push_locked(heap, action);
+		action_push_locked(heap, action, _RET_IP_);
 }
 EXPORT_SYMBOL_NS_GPL(wsheap_add_action, WSHEAP_NS);
 
@@ -177,6 +183,8 @@ void __wsheap_mark(struct wsheap *heap, struct wsheap_mark *mark)
 	mark->alt_used = heap->alt->used;
 	mark->newest_used = heap->used ? heap->used->used : 0;
 	mark->slack = heap->slack;
+	if (unlikely(heap->debug))
+		mark->serial = wsheap_debug_mark(heap);
 	wsheap_leave(heap, irq);
 	if (claimed)
 		wsheap_unclaim(heap);
@@ -273,6 +281,11 @@ static noinline void rollback_long(struct wsheap *heap,
 	unsigned int n = FREE_TRIED / 2;
 	unsigned long irq;
 
+	/* Nothing ends while another call has the heap. */
+	if (unlikely(READ_ONCE(heap->user))) {
+		wsheap_report_users(heap, caller);
+		return;
+	}
 	mark_complete(heap, mark);
 	if (heap->actions != mark->actions)
 		actions_run(heap, mark->actions);
@@ -312,7 +325,7 @@ static noinline void rollback_long(struct wsheap *heap,
 	WRITE_ONCE(heap->left, heap->max_size - mark->requested);
 	heap->slack = mark->slack;
 	if (unlikely(heap->debug))
-		wsheap_debug_rollback(heap, caller);
+		wsheap_debug_rollback(heap, mark->serial, caller);
 	wsheap_leave(heap, irq);
 	wsheap_unclaim(heap);
 	trace_rollback(heap, asked, caller);

@@ -1026,6 +1026,11 @@ static noinline void wsheap_reset_long(struct wsheap *heap, unsigned long caller
 		asked = wsheap_requested_size(heap);
 		held = wsheap_actual_size(heap);
 	}
+	/* Nothing ends while another call has the heap. */
+	if (unlikely(READ_ONCE(heap->user))) {
+		wsheap_report_users(heap, caller);
+		return;
+	}
 	if (unlikely(READ_ONCE(heap->noted)))
 		wsheap_end_notes(heap, caller);
 	if (heap->path >= WSHEAP_PATH_PRIVATE) {

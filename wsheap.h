@@ -259,6 +259,7 @@ struct wsheap_action {
  * @alt_used: how much of @alt was used.
  * @newest_used: how much of @used was used.
  * @slack: bytes that one chunk might need more.
+ * @serial: for a heap in a debugging mode.
  *
  * All members are private. See wsheap_mark().
  */
@@ -272,6 +273,7 @@ struct wsheap_mark {
 	u32 alt_used;
 	u32 newest_used;
 	u32 slack;
+	u32 serial;
 };
 
 /**

@@ -696,6 +696,7 @@ static void memory_of_a_creation_is_charged_to_the_creator(struct kunit *test)
 	KUNIT_EXPECT_GE(test, alloc_tag_read(&creation_tag).bytes,
 			actual_of(heap) + sizeof(struct wsheap));
 	wsheap_destroy(heap);
+	wsheap_debug_flush();
 	KUNIT_EXPECT_EQ(test, alloc_tag_read(&creation_tag).bytes, 0);
 	heap = alloc_hooks_tag(&creation_tag,
 			       (wsheap_create_private)(0, 100000, 0));
@@ -703,6 +704,7 @@ static void memory_of_a_creation_is_charged_to_the_creator(struct kunit *test)
 	KUNIT_EXPECT_GE(test, alloc_tag_read(&creation_tag).bytes,
 			actual_of(heap) + sizeof(struct wsheap));
 	wsheap_destroy(heap);
+	wsheap_debug_flush();
 	KUNIT_EXPECT_EQ(test, alloc_tag_read(&creation_tag).bytes, 0);
 #else
 	kunit_skip(test, "needs CONFIG_MEM_ALLOC_PROFILING");
@@ -1375,9 +1377,11 @@ static void large_block_wastes_no_room_and_inflates_nothing(struct kunit *test)
 
 static void room_in_the_other_chunk_comes_to_the_short_path(struct kunit *test)
 {
-	struct wsheap *heap = test_heap(test, WSHEAP_UNLIMITED, 0);
+	struct wsheap *heap;
 	char *p;
 
+	needs_places(test);
+	heap = test_heap(test, WSHEAP_UNLIMITED, 0);
 	/* 80 bytes left, then nearly a page behind a block of its own */
 	KUNIT_ASSERT_NOT_NULL(test, wsheap_alloc(heap, 400, GFP_KERNEL));
 	KUNIT_ASSERT_NOT_NULL(test, wsheap_alloc(heap, 8200, GFP_KERNEL));
@@ -1392,10 +1396,14 @@ static void room_in_the_other_chunk_comes_to_the_short_path(struct kunit *test)
 
 static void large_memory_is_by_the_page_when_the_caller_may_sleep(struct kunit *test)
 {
-	struct wsheap *heap = test_heap(test, WSHEAP_UNLIMITED, 0);
-	void *p = wsheap_alloc(heap, 300000, GFP_KERNEL);
-	size_t header = kmalloc_size_roundup(sizeof(struct wsheap_chunk));
+	struct wsheap *heap;
+	void *p;
+	size_t header;
 
+	needs_places(test);
+	heap = test_heap(test, WSHEAP_UNLIMITED, 0);
+	p = wsheap_alloc(heap, 300000, GFP_KERNEL);
+	header = kmalloc_size_roundup(sizeof(struct wsheap_chunk));
 	KUNIT_ASSERT_NOT_NULL(test, p);
 	KUNIT_EXPECT_TRUE(test, is_vmalloc_addr(p));
 	KUNIT_EXPECT_EQ(test, actual_of(heap), PAGE_ALIGN(300000) + header);
@@ -1412,10 +1420,13 @@ static void large_memory_is_by_the_page_when_the_caller_may_sleep(struct kunit *
 static void node_heap_has_its_memory_from_pages_of_the_node(struct kunit *test)
 {
 	struct wsheap_args args = { .flags = WSHEAP_NODE, .node = 0 };
-	struct wsheap *heap = test_heap_args(test, WSHEAP_UNLIMITED, 0, &args);
+	struct wsheap *heap;
 	/* First, since there is room for it behind the other. */
-	char *p = wsheap_alloc(heap, 100, GFP_KERNEL);
+	char *p;
 
+	needs_places(test);
+	heap = test_heap_args(test, WSHEAP_UNLIMITED, 0, &args);
+	p = wsheap_alloc(heap, 100, GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, p);
 	KUNIT_ASSERT_FALSE(test, is_vmalloc_addr(p));
 	KUNIT_EXPECT_EQ(test, page_to_nid(virt_to_page(p)), 0);
@@ -2115,9 +2126,11 @@ static void reset_while_another_obtains_memory_still_trims(struct kunit *test)
 
 static void refused_block_costs_only_its_own_message(struct kunit *test)
 {
-	struct wsheap *heap = test_heap(test, WSHEAP_UNLIMITED, SZ_64K);
+	struct wsheap *heap;
 	int i;
 
+	needs_places(test);
+	heap = test_heap(test, WSHEAP_UNLIMITED, SZ_64K);
 	take_blocks(test, heap, 1, 100);
 	wsheap_reset(heap);
 	for (i = 0; i < 2; i++) {
@@ -2172,10 +2185,12 @@ static bool aligned_message(struct wsheap *heap, size_t size)
 
 static void constant_alignment_is_kept(struct kunit *test)
 {
-	struct wsheap *heap = flags_heap(test, WSHEAP_UNLIMITED, SZ_1M);
+	struct wsheap *heap;
 	size_t size;
 	int i;
 
+	needs_places(test);
+	heap = flags_heap(test, WSHEAP_UNLIMITED, SZ_1M);
 	for (i = 0; i < 5; i++) {
 		size_t sum = 0;
 

@@ -9,7 +9,8 @@
 . "$(dirname "$0")/common.sh"
 
 say "wsheap demo: a stock kernel $series in QEMU, served by wsheap (about 2 minutes on a bare machine, half a minute when run again)"
-need qemu-system-x86_64:qemu-system-x86 cpio:cpio curl:curl jq:jq lscpu:util-linux
+need qemu-system-x86_64:qemu-system-x86 cpio:cpio curl:curl jq:jq lscpu:util-linux \
+	python3:python3
 prepare_guest
 
 work=$(mktemp -d)
@@ -34,6 +35,7 @@ address=127.0.0.1:$port
 
 cat > "$work/init" <<'INIT'
 insmod /modules/e1000.ko || echo 'guest: no network'
+mount -t debugfs debug /sys/kernel/debug
 ip addr add 127.0.0.1/8 dev lo; ip link set lo up
 ip addr add 10.0.2.15/24 dev eth0; ip link set eth0 up
 ip route add default via 10.0.2.2
@@ -55,6 +57,11 @@ while read -r line; do
 		insmod /modules/httpd.ko verbose=1 max_connections=2000 &&
 			/modules/flood
 		echo "guest: processes killed: $(dmesg | grep -c 'Out of memory')"
+		;;
+	cat\ *)
+		echo "guest: $line"
+		$line
+		echo 'guest: that was all'
 		;;
 	unload)
 		rmmod httpd && echo 'guest: httpd is unloaded'
@@ -293,6 +300,29 @@ wait_for 'guest: processes killed: '
 check 'no process is killed' 0 "$(sed -n 's/.*guest: processes killed: \([0-9]*\).*/\1/p' "$log")"
 messages=$(grep -a -c 'httpd: status ' "$log")
 
+# What the heaps hold, and whom they belong to: wsheap-top asks the guest for its
+# files over the serial line.
+cat > "$work/ask" <<-END
+	#!/bin/bash
+	answers() { grep -a -c 'guest: that was all' '$log'; }
+	before=\$(answers)
+	echo "cat \$1" > '$work/console.in'
+	for i in \$(seq 100); do
+		[ "\$(answers)" = "\$before" ] || break
+		sleep 0.1
+	done
+	tr -d '\r' < '$log' | sed -n "\\|^guest: cat \$1\\$|,/^guest: that was all/p" |
+		grep -v -E '^guest: |^\[ *[0-9]+\.[0-9]+\] '
+END
+chmod +x "$work/ask"
+say "asking the guest by wsheap-top"
+for what in classes pools groups; do
+	"$top/scripts/wsheap-top" -o -w "$what" --command "$work/ask" \
+		> "$work/top-$what" 2>&1 || true
+done
+check 'wsheap-top shows the class of the requests' yes \
+	"$(grep -q '^ *httpd' "$work/top-classes" && echo yes || cat "$work/top-classes")"
+
 # Unload while four clients go on sending, 500 requests at the most each.
 say "unloading under traffic"
 for i in 1 2 3 4; do
@@ -311,6 +341,11 @@ guest=
 check 'a clean kernel log' '' "$(log_is_clean "$log" 2>&1 || echo 'complaints')"
 log_is_clean "$log" || true
 
+echo
+say "what wsheap-top said before that: scripts/wsheap-top -o --command CMD"
+for what in classes pools groups; do
+	sed 's/^/    /' "$work/top-$what"
+done
 echo
 if [ "$failed" -gt 0 ]; then
 	say "the demo FAILED: $failed of $((passed + failed)) checks"

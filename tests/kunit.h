@@ -8,6 +8,7 @@
 #define _WSHEAP_TEST_KUNIT_H
 
 #include <kunit/test.h>
+#include <linux/console.h>
 #include <linux/prandom.h>
 #include <linux/vmalloc.h>
 
@@ -120,6 +121,62 @@ static inline void destroy_checked(struct kunit *test, struct wsheap *heap)
 {
 	check_heap(test, heap);
 	wsheap_destroy(heap);
+}
+
+/*
+ * Where blocks lie, how the short path finds them, and what is behind them: in a mode
+ * in which each block has memory of its own, that cannot be seen.
+ */
+static inline void skip_elsewhere(struct kunit *test, struct wsheap *probe)
+{
+	bool elsewhere;
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, probe);
+	elsewhere = probe->debug;
+	wsheap_destroy(probe);
+	if (elsewhere)
+		kunit_skip(test, "in this mode blocks lie elsewhere");
+}
+
+/* For message heaps. */
+static inline void needs_places(struct kunit *test)
+{
+	skip_elsewhere(test, wsheap_create(0, 0, NULL));
+}
+
+static inline void needs_private_places(struct kunit *test)
+{
+	skip_elsewhere(test, wsheap_create_private(0, 0, 0));
+}
+
+/* What the log has, while a case listens. */
+static char heard[4096] __maybe_unused;
+
+static inline void listen_write(struct console *console, const char *s, unsigned int count)
+{
+	size_t length = strlen(heard);
+
+	count = min_t(size_t, count, sizeof(heard) - 1 - length);
+	memcpy(heard + length, s, count);
+	heard[length + count] = '\0';
+}
+
+static struct console listener __maybe_unused = {
+	.name = "wsheapt",
+	.write = listen_write,
+	.flags = CON_ENABLED | CON_ANYTIME,
+	.index = -1,
+};
+
+static inline void listen_begin(void)
+{
+	memset(heard, 0, sizeof(heard));
+	register_console(&listener);
+}
+
+static inline void listen_end(void)
+{
+	unregister_console(&listener);
 }
 
 /* A size up to @largest, small ones as likely as large ones. */

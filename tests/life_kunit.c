@@ -6,7 +6,6 @@
  */
 
 #include <linux/completion.h>
-#include <linux/console.h>
 #include <linux/device.h>
 #include <linux/irq_work.h>
 #include <linux/kthread.h>
@@ -321,6 +320,7 @@ static void next_blocks_are_where_they_would_have_been(struct kunit *test)
 	struct sight first, second, third;
 	struct rnd_state rnd;
 
+	needs_places(test);
 	prandom_seed_state(&rnd, SEED);
 	unclear = 0;
 	for (i = 0; i < 120; i++) {
@@ -434,12 +434,14 @@ static void reset_after_a_rollback_is_as_ever(struct kunit *test)
 
 static void savepoint_before_the_first_block(struct kunit *test)
 {
-	struct wsheap *heap = life_heap(test, 100000, 100000);
+	struct wsheap *heap;
 	struct rnd_state rnd;
 	struct sight sight;
 	unsigned int i;
 	size_t actual;
 
+	needs_places(test);
+	heap = life_heap(test, 100000, 100000);
 	prandom_seed_state(&rnd, SEED);
 	random_steps(&rnd, &later, STEPS, 2000);
 	take_sight(heap, &sight);
@@ -504,12 +506,14 @@ static void rollback_gives_the_quota_back(struct kunit *test)
 
 static void memory_obtained_meanwhile_is_kept(struct kunit *test)
 {
-	struct wsheap *heap = life_heap(test, WSHEAP_UNLIMITED, SIZE_MAX);
+	struct wsheap *heap;
 	struct wsheap_mark mark;
 	unsigned int i, round;
 	size_t actual;
 	void *p, *q;
 
+	needs_places(test);
+	heap = life_heap(test, WSHEAP_UNLIMITED, SIZE_MAX);
 	p = wsheap_alloc(heap, 100, GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, p);
 	memset(p, FILL_OLDER, 100);
@@ -709,6 +713,7 @@ static void rollback_after_an_older_block_changed(struct kunit *test)
 	struct sight sight;
 	char *p, *q, *next;
 
+	needs_places(test);
 	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
 		for (more = 0; more < 4; more++) {
 			struct wsheap *heap = life_heap(test, SZ_1M, SIZE_MAX);
@@ -1039,9 +1044,11 @@ static void rollback_runs_only_the_newer_actions(struct kunit *test)
 static void newest_block_grows_and_shrinks_in_place(struct kunit *test)
 {
 	static const size_t sizes[] = { 17, 1, 8, 9, 200, 64, 300, 299, 300, 0, 3, 350 };
-	struct wsheap *heap = life_heap(test, 10000, SIZE_MAX);
+	struct wsheap *heap;
 	unsigned int i, round;
 
+	needs_places(test);
+	heap = life_heap(test, 10000, SIZE_MAX);
 	for (round = 0; round < 3; round++) {
 		size_t old = 16, before;
 		u8 *p, *q;
@@ -1115,6 +1122,7 @@ static void quota_is_exact_after_a_block_grew(struct kunit *test)
 	size_t max, old, size, block;
 	unsigned int i;
 
+	needs_places(test);
 	for (i = 0; i < ARRAY_SIZE(from); i++) {
 		for (max = 10; max < 40; max++) {
 			struct wsheap *heap = life_heap(test, 99 + max, SIZE_MAX);
@@ -1418,11 +1426,13 @@ static void bytes_that_were_given_up_do_not_show(struct kunit *test)
 
 static void string_built_by_the_byte_holds_little(struct kunit *test)
 {
-	struct wsheap *heap = life_heap(test, WSHEAP_UNLIMITED, SIZE_MAX);
+	struct wsheap *heap;
 	unsigned int i, round, moves;
 	size_t bound, initial, asked;	/* by blocks that were given up */
 	u8 *p, *q;
 
+	needs_places(test);
+	heap = life_heap(test, WSHEAP_UNLIMITED, SIZE_MAX);
 	for (round = 0; round < 3; round++) {
 		p = NULL;
 		moves = 0;
@@ -2744,36 +2754,6 @@ static void failed_memory_is_not_charged_to_a_group(struct kunit *test)
 /*
  * Whose heap, and whose pool.
  */
-
-/* What the log has, while a case listens. */
-static char heard[2048];
-
-static void listen_write(struct console *console, const char *s, unsigned int count)
-{
-	size_t length = strlen(heard);
-
-	count = min_t(size_t, count, sizeof(heard) - 1 - length);
-	memcpy(heard + length, s, count);
-	heard[length + count] = '\0';
-}
-
-static struct console listener = {
-	.name = "wsheapt",
-	.write = listen_write,
-	.flags = CON_ENABLED | CON_ANYTIME,
-	.index = -1,
-};
-
-static void listen_begin(void)
-{
-	memset(heard, 0, sizeof(heard));
-	register_console(&listener);
-}
-
-static void listen_end(void)
-{
-	unregister_console(&listener);
-}
 
 /* The name goes with the module. */
 static char module_name[16];

@@ -307,10 +307,14 @@ static void fixed_heap_has_room_beside_its_bookkeeping(struct kunit *test)
 
 static void growable_heap_grows_and_gives_large_blocks_back(struct kunit *test)
 {
-	struct wsheap *heap = private_heap(test, 0, 0);
-	size_t before = actual_of(heap);
-	char *p = wsheap_alloc(heap, 5 * GRANULE + 1, GFP_KERNEL);
+	struct wsheap *heap;
+	size_t before;
+	char *p;
 
+	needs_private_places(test);
+	heap = private_heap(test, 0, 0);
+	before = actual_of(heap);
+	p = wsheap_alloc(heap, 5 * GRANULE + 1, GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, p);
 	p[5 * GRANULE] = 1;
 	KUNIT_EXPECT_TRUE(test, is_vmalloc_addr(p));
@@ -385,9 +389,12 @@ static void aligned_private_blocks_are_aligned(struct kunit *test)
 
 static void freed_aligned_block_is_found_again_in_a_full_heap(struct kunit *test)
 {
-	struct wsheap *heap = private_heap(test, SZ_64K, SZ_64K);
-	void *p = wsheap_alloc_aligned(heap, PAGE_SIZE, PAGE_SIZE, GFP_KERNEL);
+	struct wsheap *heap;
+	void *p;
 
+	needs_private_places(test);
+	heap = private_heap(test, SZ_64K, SZ_64K);
+	p = wsheap_alloc_aligned(heap, PAGE_SIZE, PAGE_SIZE, GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, p);
 	while (wsheap_alloc(heap, 0, GFP_KERNEL))
 		;
@@ -514,6 +521,7 @@ static void zeroing_covers_only_the_growth(struct kunit *test)
 
 static void resizing_in_place_keeps_the_pointer_or_fails(struct kunit *test)
 {
+	needs_private_places(test);
 	/* On 32-bit, the blocks of a fixed heap may be half as large. */
 	const size_t unit = BITS_PER_LONG == 64 ? GRANULE : GRANULE / 2;
 	const size_t maximum[] = { 0, 8 * unit };
@@ -555,11 +563,13 @@ static void resizing_in_place_keeps_the_pointer_or_fails(struct kunit *test)
 
 static void freed_memory_serves_other_sizes(struct kunit *test)
 {
-	struct wsheap *heap = private_heap(test, SZ_64K, SZ_64K);
+	struct wsheap *heap;
 	unsigned int i, n = 0, mid;
 	static void *p[SZ_64K / 16];
 	void *q;
 
+	needs_private_places(test);
+	heap = private_heap(test, SZ_64K, SZ_64K);
 	while ((q = wsheap_alloc(heap, 100, GFP_KERNEL)))
 		p[n++] = q;
 	/* The first of an area may have free memory before it, which is merged. */
@@ -666,12 +676,15 @@ static void full_heap_of_freed_slivers_is_merged_for_one_block(struct kunit *tes
 
 static void fixed_heap_looks_at_all_free_tiles(struct kunit *test)
 {
-	struct wsheap *heap = private_heap(test, SZ_64K, SZ_64K);
+	struct wsheap *heap;
 	/* Tiles of 1,088 and of 1,024 bytes, which share a bin. */
-	void *longer = wsheap_alloc(heap, 1078, GFP_KERNEL);
+	void *longer;
 	void *p[48];
 	unsigned int i;
 
+	needs_private_places(test);
+	heap = private_heap(test, SZ_64K, SZ_64K);
+	longer = wsheap_alloc(heap, 1078, GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, wsheap_alloc(heap, 0, GFP_KERNEL));
 	for (i = 0; i < ARRAY_SIZE(p); i++) {
 		p[i] = wsheap_alloc(heap, 1010, GFP_KERNEL);
@@ -859,12 +872,14 @@ static void validate_tolerates_any_address(struct kunit *test)
 
 static void walk_shows_each_block_and_all_else(struct kunit *test)
 {
-	struct wsheap *heap = private_heap(test, 0, 0);
+	struct wsheap *heap;
 	struct picture fresh, before, after;
 	void *p[ARRAY_SIZE(block_sizes)];
 	struct wsheap_walk_entry entry;
 	unsigned int i, found;
 
+	needs_private_places(test);
+	heap = private_heap(test, 0, 0);
 	take_picture(test, heap, &fresh);
 	KUNIT_EXPECT_EQ(test, fresh.regions, 1);
 	KUNIT_EXPECT_EQ(test, fresh.busy, 0);
@@ -1127,10 +1142,12 @@ static void clearing_kernel_shows_no_freed_bytes(struct kunit *test)
 
 static void debug_mode_finds_an_overrun_by_a_byte(struct kunit *test)
 {
-	struct wsheap *heap = debug_heap(test, true, 0, 0, 0);
+	struct wsheap *heap;
 	static const size_t sizes[] = { 0, 1, 7, 8, 17, 23, 24, 1000, SZ_1M };
 	unsigned int i;
 
+	needs_private_places(test);
+	heap = debug_heap(test, true, 0, 0, 0);
 	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
 		size_t size = sizes[i];
 		char *p = wsheap_alloc(heap, size, GFP_KERNEL), saved;
@@ -1149,9 +1166,12 @@ static void debug_mode_finds_an_overrun_by_a_byte(struct kunit *test)
 
 static void debug_mode_fills_fresh_and_freed_memory(struct kunit *test)
 {
-	struct wsheap *heap = debug_heap(test, true, 0, 0, 0);
-	u8 *p = wsheap_alloc(heap, 100, GFP_KERNEL);
+	struct wsheap *heap;
+	u8 *p;
 
+	needs_private_places(test);
+	heap = debug_heap(test, true, 0, 0, 0);
+	p = wsheap_alloc(heap, 100, GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, p);
 	if (!want_init_on_alloc(0))
 		KUNIT_EXPECT_NULL(test, memchr_inv(p + 16, POISON_INUSE, 84));
@@ -1228,23 +1248,25 @@ static void private_reset_wipes_with_interrupts_on(struct kunit *test)
 #ifdef kunit_activate_static_stub
 static void mistakes_are_found_and_lose_nothing(struct kunit *test)
 {
-	struct wsheap *heap = private_heap(test, 0, 0);
-	struct wsheap *other = private_heap(test, 0, 0);
-	struct wsheap *message = test_heap(test, WSHEAP_UNLIMITED, 0);
-	char *small = wsheap_alloc(heap, 100, GFP_KERNEL);
-	char *large = wsheap_alloc(heap, 5000, GFP_KERNEL);
-	char *alone = wsheap_alloc(heap, SZ_1M, GFP_KERNEL);
-	char *keep = wsheap_alloc(heap, 100, GFP_KERNEL);
-	void *foreign[] = {
-		wsheap_alloc(other, 100, GFP_KERNEL),
-		wsheap_alloc(other, 5000, GFP_KERNEL),
-		wsheap_alloc(other, SZ_1M, GFP_KERNEL),
-		wsheap_alloc(message, 100, GFP_KERNEL),
-		wsheap_alloc(message, PAGE_SIZE, GFP_KERNEL),
-		wsheap_alloc(message, SZ_1M, GFP_KERNEL),
-	};
+	struct wsheap *heap, *other, *message;
+	char *small, *large, *alone, *keep;
+	void *foreign[6];
 	unsigned int i;
 
+	needs_private_places(test);
+	heap = private_heap(test, 0, 0);
+	other = private_heap(test, 0, 0);
+	message = test_heap(test, WSHEAP_UNLIMITED, 0);
+	small = wsheap_alloc(heap, 100, GFP_KERNEL);
+	large = wsheap_alloc(heap, 5000, GFP_KERNEL);
+	alone = wsheap_alloc(heap, SZ_1M, GFP_KERNEL);
+	keep = wsheap_alloc(heap, 100, GFP_KERNEL);
+	foreign[0] = wsheap_alloc(other, 100, GFP_KERNEL);
+	foreign[1] = wsheap_alloc(other, 5000, GFP_KERNEL);
+	foreign[2] = wsheap_alloc(other, SZ_1M, GFP_KERNEL);
+	foreign[3] = wsheap_alloc(message, 100, GFP_KERNEL);
+	foreign[4] = wsheap_alloc(message, PAGE_SIZE, GFP_KERNEL);
+	foreign[5] = wsheap_alloc(message, SZ_1M, GFP_KERNEL);
 	count_reports(test);
 	for (i = 0; i < ARRAY_SIZE(foreign); i++) {
 		KUNIT_ASSERT_NOT_NULL(test, foreign[i]);
@@ -1288,10 +1310,12 @@ static void mistakes_are_found_and_lose_nothing(struct kunit *test)
 
 static void pointer_into_memory_given_back_is_not_followed(struct kunit *test)
 {
-	struct wsheap *heap = private_heap(test, 0, 0);
+	struct wsheap *heap;
 	static void *p[8000];
 	unsigned int i, n = 0;
 
+	needs_private_places(test);
+	heap = private_heap(test, 0, 0);
 	/* Some of it comes from vmalloc. */
 	for (i = 0; i < ARRAY_SIZE(p); i++) {
 		p[i] = wsheap_alloc(heap, 500, GFP_KERNEL);
@@ -1314,12 +1338,16 @@ static void pointer_into_memory_given_back_is_not_followed(struct kunit *test)
 
 static void overrun_that_reached_a_header_is_found(struct kunit *test)
 {
-	struct wsheap *heap = private_heap(test, 0, 0);
-	char *p = wsheap_alloc(heap, 24, GFP_KERNEL);
-	char *q = wsheap_alloc(heap, 24, GFP_KERNEL);
-	char *first = min(p, q), *second = max(p, q), saved[8];
+	struct wsheap *heap;
+	char *p, *q, *first, *second, saved[8];
 	unsigned int i;
 
+	needs_private_places(test);
+	heap = private_heap(test, 0, 0);
+	p = wsheap_alloc(heap, 24, GFP_KERNEL);
+	q = wsheap_alloc(heap, 24, GFP_KERNEL);
+	first = min(p, q);
+	second = max(p, q);
 	KUNIT_ASSERT_NOT_NULL(test, q);
 	count_reports(test);
 	/* By one byte, whatever that is. */
@@ -1347,13 +1375,17 @@ static void overrun_that_reached_a_header_is_found(struct kunit *test)
 
 static void overrun_of_a_block_that_shrank_is_found(struct kunit *test)
 {
-	struct wsheap *heap = private_heap(test, 0, 0);
-	char *p = wsheap_alloc(heap, 200, GFP_KERNEL), saved[8];
-	char *q = wsheap_alloc(heap, 200, GFP_KERNEL);
+	struct wsheap *heap;
+	char *p, *q, saved[8];
 	static const size_t over[] = { 1, 4, 8 };
-	size_t end = ALIGN(104 + 8 + wsheap_private(heap)->guard, 16) - 8;
+	size_t end;
 	unsigned int i, j;
 
+	needs_private_places(test);
+	heap = private_heap(test, 0, 0);
+	p = wsheap_alloc(heap, 200, GFP_KERNEL);
+	q = wsheap_alloc(heap, 200, GFP_KERNEL);
+	end = ALIGN(104 + 8 + wsheap_private(heap)->guard, 16) - 8;
 	KUNIT_ASSERT_NOT_NULL(test, q);
 	count_reports(test);
 	KUNIT_ASSERT_TRUE(test, wsheap_resize(heap, p, 104, GFP_KERNEL));
@@ -1378,11 +1410,14 @@ static void overrun_of_a_block_that_shrank_is_found(struct kunit *test)
 static void size_that_was_written_over_is_not_followed(struct kunit *test)
 {
 	static const u32 sizes[] = { 0x41000000, INT_MAX, U32_MAX, SZ_64K };
-	struct wsheap *heap = private_heap(test, 0, 0);
-	char *p = wsheap_alloc(heap, 200, GFP_KERNEL);
-	char *q = wsheap_alloc(heap, 100, GFP_KERNEL);
+	struct wsheap *heap;
+	char *p, *q;
 	unsigned int i, entries;
 
+	needs_private_places(test);
+	heap = private_heap(test, 0, 0);
+	p = wsheap_alloc(heap, 200, GFP_KERNEL);
+	q = wsheap_alloc(heap, 100, GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, q);
 	count_reports(test);
 	for (i = 0; i < 2 * ARRAY_SIZE(sizes); i++) {
@@ -1408,9 +1443,12 @@ static void size_that_was_written_over_is_not_followed(struct kunit *test)
 
 static void debug_mode_reports_what_it_finds(struct kunit *test)
 {
-	struct wsheap *heap = debug_heap(test, true, 0, 0, 0);
-	char *p = wsheap_alloc(heap, 17, GFP_KERNEL);
+	struct wsheap *heap;
+	char *p;
 
+	needs_private_places(test);
+	heap = debug_heap(test, true, 0, 0, 0);
+	p = wsheap_alloc(heap, 17, GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, p);
 	count_reports(test);
 	p[17] = 0;
@@ -1426,9 +1464,12 @@ static void debug_mode_reports_what_it_finds(struct kunit *test)
 
 static void debug_mode_gives_out_no_tile_that_was_written_to(struct kunit *test)
 {
-	struct wsheap *heap = debug_heap(test, true, 0, SZ_64K, SZ_64K);
-	char *p = wsheap_alloc(heap, 500, GFP_KERNEL), *q;
+	struct wsheap *heap;
+	char *p, *q;
 
+	needs_private_places(test);
+	heap = debug_heap(test, true, 0, SZ_64K, SZ_64K);
+	p = wsheap_alloc(heap, 500, GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, p);
 	KUNIT_ASSERT_NOT_NULL(test, wsheap_alloc(heap, 0, GFP_KERNEL));
 	count_reports(test);
@@ -1538,6 +1579,7 @@ static void attack_at(struct kunit *test, size_t size, bool merged, ssize_t offs
 	bool wrote = true;
 	char *victim;
 
+	needs_private_places(test);
 	KUNIT_ASSERT_NOT_NULL(test, a);
 	for (; wrote; what++) {
 		attack_begin(test, a, size, merged);

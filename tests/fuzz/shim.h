@@ -190,15 +190,6 @@ u64 shim_random(void);
 __printf(1, 2) __noreturn void shim_finding(const char *format, ...);
 void shim_log(const char *format, ...);
 
-struct va_format {
-	const char *fmt;
-	va_list *va;
-};
-
-#define test_and_set_bit(n, map) \
-	({ bool __was = test_bit(n, map); __set_bit(n, map); __was; })
-#define dump_stack()	do { } while (0)
-#define pr_info(...)	do { } while (0)
 #define pr_err(format, ...)	shim_log(pr_fmt(format), ##__VA_ARGS__)
 #define pr_warn			pr_err
 #define WARN(condition, ...) ({						\
@@ -384,22 +375,8 @@ struct work_struct {
 bool queue_work(struct workqueue_struct *wq, struct work_struct *work);
 bool flush_work(struct work_struct *work);
 
-/* There is one CPU. */
-#define __percpu
-#define this_cpu_inc(x)			((void)(x)++)
-#define this_cpu_dec(x)			((void)(x)--)
-#define this_cpu_add(x, n)		((void)((x) += (n)))
-#define ASSERT_EXCLUSIVE_WRITER(x)	do { } while (0)
-
-/* Nobody traces. */
-#define TP_PROTO(...)	__VA_ARGS__
-#define TRACE_EVENT(name, proto, ...)				\
-	static inline void trace_##name(proto) { }		\
-	static inline bool trace_##name##_enabled(void) { return false; }
-#define TRACE_EVENT_FN(name, proto, ...)	TRACE_EVENT(name, PARAMS(proto))
-#define DECLARE_EVENT_CLASS(...)
-#define DEFINE_EVENT(class, name, proto, ...)	TRACE_EVENT(name, PARAMS(proto))
-#define PARAMS(...)	__VA_ARGS__
+/* A parameter of the module. */
+extern bool wsheap_private_debug;
 
 /* What is declared, and not used here. */
 
