@@ -370,7 +370,8 @@ enum wsheap_mode {
  * @mode: how blocks are obtained; never changes.
  * @period: in WSHEAP_MODE_SAMPLE, about every so many blocks.
  * @countdown: blocks until the next one, where they are counted.
- * @inverse: of what blocks come to on average, times 2^16.
+ * @inverse: of what blocks come to on average, times 2^24.
+ * @weight: the number of blocks that this is the average of, up to a limit.
  * @next: how many bytes are asked for, in all messages, at the next one.
  * @serial: how many changes of the blocks there were.
  * @shrunk: the number of the last one that made a block smaller.
@@ -389,6 +390,7 @@ struct wsheap_debug {
 	unsigned int period;
 	unsigned int countdown;
 	u32 inverse;
+	u32 weight;
 	u64 next;
 	u32 serial;
 	u32 shrunk;

@@ -14,6 +14,8 @@ static int module_event(struct notifier_block *block, unsigned long event, void 
 	const struct module *module = data;
 
 	if (event == MODULE_STATE_GOING) {
+		/* What waits in the quarantine is charged to the module. */
+		wsheap_debug_flush();
 		wsheap_pool_report_module(module, module->name);
 		wsheap_list_report_module(module, module->name);
 		wsheap_class_forget_module(module);

@@ -59,6 +59,9 @@
 #define TRACE_DEPTH		8
 /* Blocks that are printed. */
 #define DUMPED			4
+/* A sampled heap's average size is that of so many samples, as 2^24 / size. */
+#define SAMPLES_AVERAGED	256U
+#define INVERSE_SHIFT		24
 /* A refused message whose first block is that old was perhaps never reset. */
 #define FORGOTTEN_TIME		(2 * HZ)
 
@@ -363,7 +366,7 @@ void wsheap_debug_setup(struct wsheap *heap, bool asked, gfp_t gfp)
 	debug->period = rule.period;
 	debug->countdown = rule.period;
 	/* A guess, until the first blocks are seen. */
-	debug->inverse = BIT(16) / 64;
+	debug->inverse = BIT(INVERSE_SHIFT) / 64;
 	heap->debug = debug;
 	/* Before a block that is not in the heap's memory, nothing may be mapped. */
 	if (heap->path >= WSHEAP_PATH_PRIVATE)
@@ -760,7 +763,6 @@ static void block_remember(struct debug_block *block)
 	spin_lock_irqsave(&page_heap_lock, irq);
 	wsheap_debug_pages -= n;
 	/* Who maps its addresses again may take it off the list from here on. */
-	block->unmapped = true;
 	if (RB_EMPTY_NODE(&block->by_memory)) {
 		oldest = block;
 	} else {
@@ -827,6 +829,13 @@ static struct debug_block *quarantine_take(bool all)
 	return block;
 }
 
+/* They are charged to no driver. */
+#ifdef alloc_hooks
+#define charged_here(call)	alloc_hooks(call)
+#else
+#define charged_here(call)	(call)
+#endif
+
 /* Maps pages ahead, for callers that cannot. */
 static void stock_fill(void)
 {
@@ -838,8 +847,8 @@ static void stock_fill(void)
 		block = kzalloc(sizeof(*block), GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN);
 		if (!block)
 			return;
-		if (!block_map(block, PAGE_SIZE, GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN,
-			       NUMA_NO_NODE)) {
+		if (!charged_here(block_map(block, PAGE_SIZE, GFP_KERNEL | __GFP_NORETRY |
+					    __GFP_NOWARN, NUMA_NO_NODE))) {
 			kfree(block);
 			return;
 		}
@@ -948,6 +957,7 @@ static void block_end(struct debug_block *block, unsigned long caller)
 static bool sample_is_due(const struct wsheap *heap, struct wsheap_debug *debug,
 			  size_t size)
 {
+	s32 inverse;
 	u64 distance;
 
 	if (heap->path != WSHEAP_PATH_SHORT) {
@@ -958,9 +968,10 @@ static bool sample_is_due(const struct wsheap *heap, struct wsheap_debug *debug,
 	}
 	if (heap->asked + wsheap_requested_size(heap) < debug->next)
 		return false;
-	debug->inverse += BIT(16) / clamp_t(size_t, size, 8, BIT(14)) / 8 -
-			  debug->inverse / 8;
-	distance = div_u64((u64)debug->period << 16, debug->inverse + 1);
+	debug->weight = min(debug->weight + 1, SAMPLES_AVERAGED);
+	inverse = BIT(INVERSE_SHIFT) / clamp_t(size_t, size, 1, BIT(INVERSE_SHIFT));
+	debug->inverse += (inverse - (s32)debug->inverse) / (s32)debug->weight;
+	distance = div_u64((u64)debug->period << INVERSE_SHIFT, debug->inverse + 1);
 	/* Around that, so that no pattern of the driver's agrees with it. */
 	debug->next = heap->asked + wsheap_requested_size(heap) + distance / 2 +
 		      mul_u64_u32_shr(distance, get_random_u32(), 32);

@@ -1540,10 +1540,12 @@ static void clearing_kernel_shows_no_earlier_message(struct kunit *test)
 
 static void init_on_free_leaves_no_bytes_after_a_reset(struct kunit *test)
 {
-	struct wsheap *heap = flags_heap(test, WSHEAP_UNLIMITED, SZ_1M);
+	struct wsheap *heap;
 	const struct wsheap_chunk *chunk;
 	int i, old = 0;
 
+	needs_places(test);
+	heap = flags_heap(test, WSHEAP_UNLIMITED, SZ_1M);
 	for (i = 0; i < 10; i++) {
 		shows_old_bytes(heap, SEED + i);
 		wsheap_reset(heap);
