@@ -20,9 +20,9 @@ kernel:
 			'install linux-headers-$(shell uname -r), or set KERNEL_DIR=' >&2; \
 		exit 1; }
 
-demo test test-arch bench fuzz check doc: export KERNEL_DIR := \
+demo test mistakes test-arch bench fuzz check doc: export KERNEL_DIR := \
 	$(if $(filter file,$(origin KERNEL_DIR)),,$(KERNEL_DIR))
-demo test test-arch bench fuzz check doc:
+demo test mistakes test-arch bench fuzz check doc:
 	@scripts/$@.sh
 
 help:
@@ -31,6 +31,7 @@ help:
 	@echo 'make clean            remove what the build made'
 	@echo 'make demo             boot a stock kernel with it and talk to it by curl'
 	@echo 'make test             all tests: KUnit under UML, stress under QEMU'
+	@echo 'make mistakes         what is said of each mistake of a driver, in each mode'
 	@echo 'make test-arch        KUnit in QEMU on ARCH=i386, s390 or arm64'
 	@echo 'make bench            what messages cost with wsheap and its peers'
 	@echo 'make fuzz             a fuzzer in user space on private heaps'
@@ -44,4 +45,4 @@ help:
 	@echo 'ACCEL=kvm     KVM for demo and test, where it works'
 	@echo 'KEEP=1        make demo leaves the guest running; PORT= its port'
 
-.PHONY: modules modules_install clean kernel demo test test-arch bench fuzz check doc help
+.PHONY: modules modules_install clean kernel demo test mistakes test-arch bench fuzz check doc help

@@ -276,7 +276,7 @@ enum wsheap_mistake {
 	MISTAKE_STALE,
 };
 
-__printf(4, 5) void wsheap_report(const struct wsheap *heap,
+__printf(4, 5) bool wsheap_report(const struct wsheap *heap,
 				  enum wsheap_mistake mistake,
 				  unsigned long caller, const char *fmt, ...);
 __printf(3, 4) void wsheap_report_class(struct wsheap_class *class,
@@ -291,11 +291,11 @@ static __always_inline bool wsheap_take_user(struct wsheap *heap,
 {
 	/* For KCSAN, which has the stacks of both. */
 	ASSERT_EXCLUSIVE_WRITER(heap->user);
-	if (unlikely(READ_ONCE(heap->user))) {
+	/* Two calls that both had the heap would undo what keeps short ones out. */
+	if (unlikely(cmpxchg_acquire(&heap->user, 0, caller))) {
 		wsheap_report_users(heap, caller);
 		return false;
 	}
-	WRITE_ONCE(heap->user, caller);
 	return true;
 }
 

@@ -85,8 +85,9 @@ static __always_inline bool wsheap_claim(struct wsheap *heap, unsigned long call
 		return false;
 	if (heap->cursor)
 		heap->cur->used = heap->cursor - (char *)heap->cur->mem;
-	heap->cursor = NULL;
-	heap->limit = NULL;
+	/* In this order, a short call that comes in between finds no room. */
+	WRITE_ONCE(heap->limit, NULL);
+	WRITE_ONCE(heap->cursor, NULL);
 	return true;
 }
 
@@ -129,13 +130,16 @@ static __always_inline void wsheap_unclaim(struct wsheap *heap)
 	if (heap->flags & WSHEAP_SERIALIZE)
 		return;
 	/* A short reset or rollback has come in between. */
-	if (unlikely(heap->cursor))
+	if (unlikely(heap->cursor || heap->limit)) {
 		wsheap_report_users(heap, 0);
+		WRITE_ONCE(heap->limit, NULL);
+		WRITE_ONCE(heap->cursor, NULL);
+	}
 	if (heap->path == WSHEAP_PATH_SHORT && heap->cur != NO_CHUNK)
 		wsheap_set_cursor(heap, heap->cur, heap->cur->used);
 	if (unlikely(heap->debug) && heap->cursor)
 		wsheap_debug_limit(heap);
-	WRITE_ONCE(heap->user, 0);
+	smp_store_release(&heap->user, 0);
 }
 
 /* A request that takes the long path, and its result. */

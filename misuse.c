@@ -10,6 +10,7 @@
 
 #include <linux/export.h>
 #include <linux/log2.h>
+#include <linux/string.h>
 
 static const char * const advice[] = {
 	[MISTAKE_GFP] =
@@ -45,7 +46,7 @@ static const char * const advice[] = {
 	[MISTAKE_HEADER] =
 		"look for a write past the end of the block before; page_heap=guard faults there",
 	[MISTAKE_OVERRUN] =
-		"look for a write past the end of this block; page_heap=guard faults there",
+		"look for a write past the end of this block; page_heap=guard or KASAN finds it there",
 	[MISTAKE_UNDERRUN] =
 		"look for a write before this block; page_heap=kmalloc and KASAN find it there",
 	[MISTAKE_WRITTEN] =
@@ -77,22 +78,29 @@ static void dump_chunks(const struct wsheap *heap)
 	pr_info("  %u chunks in use, %u free\n", used, free);
 }
 
+/* A limit, or that there is none. */
+static const char *limit_text(char text[24], size_t limit)
+{
+	if (limit == WSHEAP_UNLIMITED)
+		return "no limit";
+	snprintf(text, 24, "%zu", limit);
+	return text;
+}
+
 /* The figures can be read at any time. */
 static void dump_figures(const struct wsheap *heap)
 {
-	const char *limit = "bytes";
-	size_t max_size = wsheap_max_size(heap);
+	char limit[24], trim[24];
 
-	if (max_size == WSHEAP_UNLIMITED)
-		limit = "unlimited";
-	pr_info("  %s heap %s of %s: %zu bytes asked for, limit %zd %s, %zu held, %zd may stay, %u messages before this one\n",
+	pr_info("  %s heap %s of %s: %zu bytes asked for (limit: %s), %zu held (after a reset: %s), %u messages before this one\n",
 		heap->path >= WSHEAP_PATH_PRIVATE ? "private" : "message",
-		wsheap_name(heap), heap->class->module,
-		wsheap_requested_size(heap), (ssize_t)max_size, limit,
-		wsheap_actual_size(heap), (ssize_t)heap->trim_size, heap->messages);
+		wsheap_name(heap), heap->class->module, wsheap_requested_size(heap),
+		limit_text(limit, wsheap_max_size(heap)), wsheap_actual_size(heap),
+		limit_text(trim, heap->trim_size), heap->messages);
 	if (heap->group)
-		pr_info("  its group %s: %zu bytes held of %zd\n", heap->group->name,
-			wsheap_group_size(heap->group), (ssize_t)heap->group->max_size);
+		pr_info("  its group %s: %zu bytes held (limit: %s)\n", heap->group->name,
+			wsheap_group_size(heap->group),
+			limit_text(limit, heap->group->max_size));
 	if (heap->status)
 		pr_info("  the last call refused: %d\n", -heap->status);
 }
@@ -122,16 +130,16 @@ EXPORT_SYMBOL_NS_GPL(wsheap_dump, WSHEAP_NS);
 
 /*
  * The heap may be locked, or another call may have it, so nothing is followed that
- * changes.
+ * changes. Returns whether it is the first report of this mistake.
  */
-void wsheap_report(const struct wsheap *heap, enum wsheap_mistake mistake,
+bool wsheap_report(const struct wsheap *heap, enum wsheap_mistake mistake,
 		   unsigned long caller, const char *fmt, ...)
 {
 	struct va_format vaf = { .fmt = fmt };
 	va_list ap;
 
 	if (!report_begin(heap->class, mistake))
-		return;
+		return false;
 	va_start(ap, fmt);
 	vaf.va = &ap;
 	pr_err("heap %s of %s: %pV; called from %pS\n", wsheap_name(heap),
@@ -140,6 +148,7 @@ void wsheap_report(const struct wsheap *heap, enum wsheap_mistake mistake,
 	wsheap_report_advice(mistake);
 	dump_figures(heap);
 	wsheap_debug_dump(heap);
+	return true;
 }
 
 /* The same for what is no heap, or a heap that is gone. */
@@ -180,6 +189,8 @@ void wsheap_report_kind(const struct wsheap *heap, const char *function,
 {
 	bool private = heap->path >= WSHEAP_PATH_PRIVATE;
 
+	/* What a driver calls is inline. */
+	function += strspn(function, "_");
 	wsheap_report(heap, MISTAKE_KIND, caller,
 		      "%s() called on a %s heap, but is for %s heaps", function,
 		      private ? "private" : "message",
@@ -200,22 +211,27 @@ void wsheap_report_end(const struct wsheap *heap, const char *function,
 						      "is an object of its own");
 }
 
-/* With @caller 0, it was a short call that came in between. */
+/* The call that has the heap may end meanwhile. With @caller 0, it was a short one. */
 noinline void wsheap_report_users(const struct wsheap *heap, unsigned long caller)
 {
 	unsigned long other = READ_ONCE(heap->user);
+	bool first;
 
 	if (heap->flags & WSHEAP_DEAD)
-		wsheap_report(heap, MISTAKE_DESTROYED, caller,
-			      "used or destroyed after it was destroyed by the call from %pS",
-			      (void *)other);
+		first = wsheap_report(heap, MISTAKE_DESTROYED, caller,
+				      "used or destroyed after it was destroyed by the call from %pS",
+				      (void *)other);
+	else if (caller && other)
+		first = wsheap_report(heap, MISTAKE_USERS, caller,
+				      "two users at once: this call came while the one from %pS was under way",
+				      (void *)other);
 	else if (caller)
-		wsheap_report(heap, MISTAKE_USERS, caller,
-			      "two users at once: this call came while the one from %pS was under way",
-			      (void *)other);
+		first = wsheap_report(heap, MISTAKE_USERS, caller,
+				      "two users at once: this call came while another one was under way");
 	else
-		wsheap_report(heap, MISTAKE_USERS, other,
-			      "two users at once: a reset or rollback came while this call was under way");
-	if (caller)
+		first = wsheap_report(heap, MISTAKE_USERS, other ?: _RET_IP_,
+				      "two users at once: a reset or rollback came while this call was under way");
+	/* Of the other one, all that is known is where it was called from. */
+	if (first)
 		dump_stack();
 }

@@ -376,6 +376,9 @@ void wsheap_debug_setup(struct wsheap *heap, bool asked, gfp_t gfp)
 		heap_take_long(heap);
 	else
 		heap_count_blocks(heap);
+	/* One with an initial size is on its short path already. */
+	if (heap->cursor)
+		wsheap_debug_limit(heap);
 	if (rule.mode == WSHEAP_MODE_GUARD || rule.mode == WSHEAP_MODE_SAMPLE) {
 		WRITE_ONCE(stock_wanted, STOCK);
 		if (READ_ONCE(nr_stock) < STOCK)
@@ -875,8 +878,13 @@ static void quarantine_run(bool all)
 
 static void quarantine_fn(struct work_struct *work)
 {
+	/*
+	 * First, and not for every block, because the addresses of what is unmapped are
+	 * the next that are mapped. Nobody must have them for a while.
+	 */
+	if (READ_ONCE(nr_stock) < READ_ONCE(stock_wanted) / 2)
+		stock_fill();
 	quarantine_run(false);
-	stock_fill();
 	if (!list_empty_careful(&quarantine) || !list_empty_careful(&still_mapped))
 		schedule_delayed_work(&quarantine_work, QUARANTINE_TIME / 4);
 }
@@ -1003,8 +1011,10 @@ static void block_trace(struct debug_block *block, unsigned long caller)
 	unsigned long trace[TRACE_DEPTH + 6];
 	unsigned int n = 0, i = 0;
 
+	/* A stack takes more than all the rest, and pages are not for speed anyway. */
 #ifdef CONFIG_STACKTRACE
-	n = stack_trace_save(trace, ARRAY_SIZE(trace), 1);
+	if (block->mode == WSHEAP_MODE_GUARD)
+		n = stack_trace_save(trace, ARRAY_SIZE(trace), 1);
 #endif
 	block->taken[0] = caller;
 	block->nr_taken = 1;
@@ -1470,28 +1480,27 @@ void wsheap_debug_dump(const struct wsheap *heap)
 bool wsheap_debug_explain(const void *p)
 {
 	const struct debug_block *block;
-	enum wsheap_mistake mistake;
+	const char *what, *why;
 	unsigned long irq;
-	const char *what;
 
 	/* A fault may come from anywhere. */
 	if (!spin_trylock_irqsave(&page_heap_lock, irq))
 		return false;
 	block = block_entry(rb_find(p, &guarded, compare_memory), by_memory);
 	if (block && block->class) {
-		mistake = MISTAKE_OVERRUN;
 		what = "read or written past its end";
+		why = "goes past the end of the block";
 		if (block->ended) {
-			mistake = MISTAKE_STALE;
 			what = "used after its end";
+			why = "has kept a pointer after the end of its message";
 		} else if ((char *)p < block->p) {
-			mistake = MISTAKE_UNDERRUN;
 			what = "read or written before its beginning";
+			why = "goes before the beginning of the block";
 		}
 		pr_err("heap %s of %s: fault at byte %td of a block of %zu bytes, %u ms old: %s\n",
 		       block->class->name, block->class->module, (char *)p - block->p,
 		       block->size, ms_since(block->taken_at), what);
-		wsheap_report_advice(mistake);
+		pr_err("what to do: look at the function that faulted, which %s\n", why);
 		if (block->ended)
 			pr_err("its end was called from %pS %u ms ago\n",
 			       (void *)block->ended, ms_since(block->ended_at));
@@ -1504,10 +1513,11 @@ bool wsheap_debug_explain(const void *p)
 
 static int debug_die(struct notifier_block *self, unsigned long event, void *data)
 {
-	unsigned long p = event == DIE_OOPS ? wsheap_fault_address() : 0;
+	const struct die_args *args = data;
 
-	if (p)
-		wsheap_debug_explain((void *)p);
+	/* So it says of a fault. What else may be wrong has no address. */
+	if (event == DIE_OOPS && !strcmp(args->str, "Oops"))
+		wsheap_debug_explain((void *)wsheap_fault_address(args->regs));
 	return NOTIFY_DONE;
 }
 

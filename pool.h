@@ -5,11 +5,11 @@
 #ifndef _WSHEAP_POOL_H
 #define _WSHEAP_POOL_H
 
+#include "internal.h"
+
 #include <linux/percpu.h>
 #include <linux/shrinker.h>
 #include <linux/wait.h>
-
-#include "internal.h"
 
 /* A cache line of slots for each CPU, unless the pool may have fewer idle heaps. */
 #define POOL_SLOTS	(L1_CACHE_BYTES / sizeof(struct wsheap *))

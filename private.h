@@ -196,7 +196,7 @@ static inline bool private_claim(struct wsheap_private *private, unsigned long c
 static inline void private_unclaim(struct wsheap_private *private)
 {
 	if (private->heap.flags & WSHEAP_NO_SERIALIZE)
-		WRITE_ONCE(private->heap.user, 0);
+		smp_store_release(&private->heap.user, 0);
 }
 
 static inline unsigned long private_enter(struct wsheap_private *private)

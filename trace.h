@@ -8,9 +8,9 @@
 #if !defined(_WSHEAP_TRACE_H) || defined(TRACE_HEADER_MULTI_READ)
 #define _WSHEAP_TRACE_H
 
-#include <linux/tracepoint.h>
-
 #include "internal.h"
+
+#include <linux/tracepoint.h>
 
 int wsheap_trace_begin(void);
 void wsheap_trace_end(void);

@@ -56,9 +56,9 @@ static size_t wsheap_trim_limit(const struct wsheap *heap)
 
 /* Returns how far to zero for a block that ends at @end. */
 static __always_inline u32 chunk_stretch(const struct wsheap_chunk *chunk,
-					 u32 end)
+					 u32 zeroed, u32 end)
 {
-	return min(max(end, chunk->zeroed + ZERO_STRETCH), chunk->zeroed2);
+	return min(max(end, zeroed + ZERO_STRETCH), chunk->zeroed2);
 }
 
 /*
@@ -74,7 +74,7 @@ static bool chunk_zero(struct wsheap_chunk *chunk, size_t size, u32 end)
 	if (leave)
 		end -= size;
 	while ((zeroed = chunk->zeroed) < end) {
-		ahead = chunk_stretch(chunk, end);
+		ahead = chunk_stretch(chunk, zeroed, end);
 		memset(chunk->mem + zeroed, 0, ahead - zeroed);
 		chunk_set_zeroed(chunk, ahead);
 	}
@@ -675,7 +675,11 @@ static __always_inline void *wsheap_cut_stretch(struct wsheap *heap,
 	end = begin + ALIGN(size, WSHEAP_MIN_ALIGN);
 	if (end > chunk->size || end <= begin || size > heap->left)
 		return NULL;
-	ahead = chunk_stretch(chunk, end);
+	zeroed = READ_ONCE(chunk->zeroed);
+	ahead = chunk_stretch(chunk, zeroed, end);
+	/* Two users at once may find anything here, but must not clear anything. */
+	if (unlikely(ahead < begin || ahead < zeroed || ahead > chunk->size))
+		return NULL;
 	/* The long path handles a second stretch. */
 	if (ahead < end && (aligned || chunk->zeroed2_end < end))
 		return NULL;
@@ -684,7 +688,6 @@ static __always_inline void *wsheap_cut_stretch(struct wsheap *heap,
 			       (block - heap->cursor);
 	wsheap_charge(heap, size);
 	heap->cursor = mem + end;
-	zeroed = chunk->zeroed;
 	ready = chunk_set_zeroed(chunk, ahead);
 	heap->limit = mem + end + min_t(size_t, ready - end, heap->left);
 	/* A function that ends in a call need not save registers. */

@@ -32,13 +32,21 @@
 #define alloc_pages_node_noprof	alloc_pages_node
 #endif
 
-/* Where an oops finds what address it is about, or 0. */
-static inline unsigned long wsheap_fault_address(void)
+#ifdef CONFIG_X86_FRED
+#include <asm/fred.h>
+#endif
+
+/* The address that the kernel could not access, while it reports that; or 0. */
+static inline unsigned long wsheap_fault_address(struct pt_regs *regs)
 {
+#ifdef CONFIG_X86_FRED
+	if (cpu_feature_enabled(X86_FEATURE_FRED))
+		return fred_event_data(regs);
+#endif
 #if defined(CONFIG_X86) && !defined(CONFIG_UML)
-	return current->thread.cr2;
+	return read_cr2();
 #elif defined(CONFIG_ARM64)
-	return current->thread.fault_address;
+	return read_sysreg(far_el1);
 #else
 	return 0;
 #endif

@@ -204,6 +204,23 @@ get_uml_source() {
 		say "wsheap is now in $source/lib/wsheap; \"scripts/place-in-tree.sh -r $source\" takes it out"
 }
 
+# Sets source, kunit, uml, where the kernel for all cases is built, and uml_options for
+# that.
+prepare_uml() {
+	get_uml_source
+	uml=$cache/uml-$(basename "$source")
+	uml_options=(--kunitconfig="$top/.kunitconfig"
+		--kconfig_add CONFIG_DEBUG_KERNEL=y
+		--kconfig_add CONFIG_PROVE_LOCKING=y
+		--kconfig_add CONFIG_KASAN=y --kconfig_add CONFIG_KASAN_VMALLOC=y)
+	# From 6.10 on memory is accounted by call site.
+	if grep -q 'config MEM_ALLOC_PROFILING$' "$source/lib/Kconfig.debug"; then
+		uml_options+=(--kconfig_add CONFIG_MEM_ALLOC_PROFILING=y
+			--kconfig_add CONFIG_MEM_ALLOC_PROFILING_ENABLED_BY_DEFAULT=y
+			--kconfig_add CONFIG_MEM_ALLOC_PROFILING_DEBUG=y)
+	fi
+}
+
 # copy_sources DIRECTORY: what modules are built from, and nothing built. Only
 # what changed, so that make builds only what changed.
 copy_sources() {
@@ -282,6 +299,8 @@ make_initrd() {
 # What a script may set before guest_command, besides accel.
 guest_smp=2,sockets=2
 guest_args=
+# Without these, a guest goes on after a warning or an oops.
+guest_panic='panic_on_warn=1 oops=panic'
 
 # guest_command INITRD [QEMU OPTION ...]: sets guest_command, which runs until
 # the guest powers off, with its console on standard input and output.
@@ -292,7 +311,7 @@ guest_command() {
 		-accel "$accel" -cpu max -smp "$guest_smp" -m 512 -display none
 		-monitor none -serial stdio -no-reboot
 		-kernel "$image/vmlinuz" -initrd "$initrd" -append
-		"console=ttyS0 quiet loglevel=7 panic=-1 panic_on_warn=1 oops=panic $guest_args"
+		"console=ttyS0 quiet loglevel=7 panic=-1 $guest_panic $guest_args"
 		"$@")
 }
 

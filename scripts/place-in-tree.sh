@@ -26,7 +26,7 @@ if [ -n "$remove" ]; then
 fi
 
 # Only what changed, so that make builds only what changed.
-(cd "$here" && ls Kbuild Kconfig ./*.[ch] tests/kunit.h tests/*_kunit.c \
+(cd "$here" && ls Kbuild Kconfig ./*.[ch] tests/kunit.h tests/*_kunit.c tests/wsheap_mistakes.c \
 	samples/httpd/http.[ch] samples/httpd/http_kunit.c \
 	bench/Kbuild bench/*.c bench/traces/*.trace) | grep -v '\.mod\.c$' |
 while read -r file; do

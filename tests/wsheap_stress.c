@@ -32,10 +32,6 @@ static unsigned int seed = 1;
 module_param(seed, uint, 0444);
 MODULE_PARM_DESC(seed, "of the random messages");
 
-static bool leave_one;
-module_param(leave_one, bool, 0444);
-MODULE_PARM_DESC(leave_one, "only leave heaps and a pool behind, for wsheap to report");
-
 static bool greedy;
 module_param(greedy, bool, 0444);
 MODULE_PARM_DESC(greedy, "only take all memory, in blocks of several sizes; not for a machine in use");
@@ -43,10 +39,6 @@ MODULE_PARM_DESC(greedy, "only take all memory, in blocks of several sizes; not 
 static bool exhausted;
 module_param(exhausted, bool, 0444);
 MODULE_PARM_DESC(exhausted, "only wait for a heap while there is no memory; not for a machine in use");
-
-static bool mistakes;
-module_param(mistakes, bool, 0444);
-MODULE_PARM_DESC(mistakes, "only make each mistake that is to be reported; one is a warning");
 
 #define BLOCKS	100
 
@@ -927,96 +919,6 @@ static const char *waiter_gets_the_next_heap_at_once(size_t initial_size)
 	return wrong;
 }
 
-/* For the log: what a driver can do wrong with a pool, an embedded heap, a group. */
-static const char *mistakes_with_owners(void)
-{
-	struct wsheap_args args = { .name = "mistaken" };
-	struct wsheap_group *group = wsheap_group_create("mistaken", SZ_1M, NULL);
-	struct wsheap_pool *pool, *other;
-	struct wsheap *heap, *pooled;
-	struct wsheap embedded;
-	int i;
-
-	if (IS_ERR(group) || wsheap_init(&embedded, 100, 0, &args))
-		return "no group or heap";
-	args.group = group;
-	pool = wsheap_pool_create(100, 0, &args, 0, 0);
-	other = wsheap_pool_create(100, 0, &args, 0, 0);
-	heap = wsheap_create(100, 0, &args);
-	if (IS_ERR(pool) || IS_ERR(other) || IS_ERR(heap))
-		return "no pool or heap";
-	pooled = wsheap_pool_alloc(pool, GFP_KERNEL);
-	if (!pooled)
-		return "no heap in a pool";
-	/* Twice a kind, to be reported once. */
-	for (i = 0; i < 2; i++) {
-		wsheap_pool_free(pool, heap);
-		wsheap_destroy(pooled);
-		wsheap_destroy(&embedded);
-		wsheap_exit(heap);
-		wsheap_pool_free(other, pooled);
-	}
-	wsheap_group_destroy(group);
-	wsheap_pool_free(pool, pooled);
-	wsheap_pool_free(pool, pooled);
-	wsheap_pool_free(pool, pooled);
-	if (wsheap_pool_alloc(pool, GFP_KERNEL) != pooled)
-		return "a pool was damaged";
-	wsheap_pool_free(pool, pooled);
-	wsheap_exit(&embedded);
-	wsheap_destroy(heap);
-	wsheap_pool_destroy(other);
-	wsheap_pool_destroy(pool);
-	wsheap_group_destroy(group);
-	return NULL;
-}
-
-/* For the log: what a driver can do wrong with a private heap. */
-static const char *each_mistake_is_reported(void)
-{
-	static const struct wsheap_args args = { .name = "mistaken" };
-	struct wsheap *heap = wsheap_create_private_args(0, 0, 0, &args);
-	struct wsheap *other = wsheap_create_private(WSHEAP_GENERATE_EXCEPTIONS,
-						     0, PAGE_SIZE);
-	struct wsheap *message = wsheap_create(SZ_64K, 0, NULL);
-	char *p, *q;
-
-	if (IS_ERR(heap) || IS_ERR(other) || IS_ERR(message))
-		return "no heap";
-	p = wsheap_alloc(heap, 24, GFP_KERNEL);
-	q = wsheap_alloc(heap, 24, GFP_KERNEL);
-	/* In debug mode there are bytes to check between them. */
-	if (!p || !q || q < p + 32 || q > p + 64)
-		return "no memory, or blocks are not neighbours";
-	/* Twice a kind, to be reported once. */
-	wsheap_free(heap, wsheap_alloc(other, 24, GFP_KERNEL));
-	wsheap_free(heap, wsheap_alloc(message, 24, GFP_KERNEL));
-	wsheap_free(heap, p + 16);
-	wsheap_free(heap, q + 16);
-	q[-8] ^= 1;
-	wsheap_free(heap, q);
-	wsheap_free(heap, q);
-	q[-8] ^= 1;
-	wsheap_free(heap, p);
-	wsheap_free(heap, p);
-	wsheap_free(heap, p);
-	wsheap_unlock(heap);
-	wsheap_unlock(heap);
-	wsheap_realloc(message, NULL, 5, GFP_KERNEL);
-	wsheap_lock(message);
-	wsheap_extend(heap, p, 24, 48, GFP_KERNEL);
-	wsheap_reserve(heap, 24, GFP_KERNEL);
-	/* A warning, as nobody handles it. */
-	wsheap_alloc(other, SZ_64K, GFP_KERNEL);
-	if (requested(heap) != 24 || !wsheap_validate(heap, NULL) ||
-	    !wsheap_validate(other, NULL))
-		return "not sound";
-	wsheap_destroy(message);
-	wsheap_destroy(other);
-	wsheap_destroy(heap);
-	return NULL;
-}
-
 #define CASE(fn) { fn, #fn }
 
 static const struct {
@@ -1037,8 +939,6 @@ static const struct {
 
 static int __init stress_init(void)
 {
-	static const struct wsheap_args left_behind = { .name = "left-behind" };
-	static const struct wsheap_args forgotten = { .name = "forgotten" };
 	unsigned int i, failed = 0;
 	const char *wrong;
 
@@ -1055,26 +955,6 @@ static int __init stress_init(void)
 			pr_err("greedy: %s\n", wrong);
 		return wrong ? -ENOMEM : 0;
 	}
-	if (mistakes) {
-		wrong = each_mistake_is_reported() ?: mistakes_with_owners();
-		if (wrong)
-			pr_err("mistakes: %s\n", wrong);
-		return wrong ? -EINVAL : 0;
-	}
-	if (leave_one) {
-		struct wsheap_pool *pool = wsheap_pool_create(100, 0, &left_behind,
-							      0, 0);
-
-		if (IS_ERR(pool) || !wsheap_pool_alloc(pool, GFP_KERNEL))
-			return -ENOMEM;
-		wsheap_pool_destroy(pool);
-		pool = wsheap_pool_create(100, 0, &forgotten, 2, 0);
-		if (IS_ERR(pool) || !wsheap_pool_alloc(pool, GFP_KERNEL))
-			return -ENOMEM;
-		wsheap_pool_free(pool, wsheap_pool_alloc(pool, GFP_KERNEL));
-		return PTR_ERR_OR_ZERO(wsheap_create(100, 0, &left_behind));
-	}
-
 	/* As KUnit has it, so that its parser reads it. */
 	pr_info("KTAP version 1\n");
 	pr_info("1..1\n");
