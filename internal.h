@@ -262,6 +262,7 @@ enum wsheap_mistake {
 	MISTAKE_UNLOCK,
 	MISTAKE_USERS,
 	MISTAKE_DESTROYED,
+	MISTAKE_POOL,
 	MISTAKE_LEFT,
 	MISTAKE_GROUP,
 	MISTAKE_CONTEXT,
@@ -444,6 +445,7 @@ void wsheap_debug_refused(struct wsheap *heap, unsigned long caller);
 void wsheap_debug_dump(const struct wsheap *heap);
 bool wsheap_debug_explain(const void *p);
 void wsheap_debug_flush(void);
+void wsheap_debug_forget_module(const struct module *module);
 int wsheap_debug_init(void);
 void wsheap_debug_module_exit(void);
 
@@ -475,6 +477,7 @@ void *wsheap_alloc_long(struct wsheap *heap, size_t size, size_t align,
 void *wsheap_alloc_instead(struct wsheap *heap, size_t size, size_t align,
 			   gfp_t gfp, struct wsheap_error *err,
 			   unsigned long caller, size_t credit);
+void wsheap_reset_for(struct wsheap *heap, unsigned long caller);
 int wsheap_make_room(struct wsheap *heap, size_t bytes, size_t more, gfp_t gfp,
 		     unsigned long caller);
 
@@ -549,6 +552,7 @@ struct wsheap_watched {
  * @refs: number of pools, and of blocks that can still be reported.
  * @largest: bytes that the largest message asked for, of the heaps that went.
  * @most_held: the most bytes that a heap held when a message ended.
+ * @debug_bytes: what blocks with memory of their own take.
  * @reported: which kinds of misuse.
  * @owner: the module, while it is there.
  * @gone: it is not there any more.
@@ -562,6 +566,7 @@ struct wsheap_class {
 	atomic_t refs;
 	size_t largest;
 	size_t most_held;
+	atomic_long_t debug_bytes;
 	unsigned long reported;
 	struct module *owner;
 	bool gone;

@@ -18,6 +18,7 @@ static int module_event(struct notifier_block *block, unsigned long event, void 
 		wsheap_debug_flush();
 		wsheap_pool_report_module(module, module->name);
 		wsheap_list_report_module(module, module->name);
+		wsheap_debug_forget_module(module);
 		wsheap_class_forget_module(module);
 	}
 #endif

@@ -31,6 +31,8 @@ static const char * const advice[] = {
 		"look for an error path that goes on after the heap was destroyed",
 	[MISTAKE_GROUP] =
 		"destroy the heaps, pools and groups that belong to a group before it",
+	[MISTAKE_POOL] =
+		"return all heaps of a pool before it is destroyed",
 	[MISTAKE_LEFT] =
 		"destroy heaps and pools before the module's exit function returns",
 	[MISTAKE_CONTEXT] =

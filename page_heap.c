@@ -85,6 +85,7 @@
  * @shrunk: number of the last change that made it smaller, or that of @serial.
  * @heap: the heap, which may be gone.
  * @class: the class of the heap.
+ * @counted: bytes that are counted there.
  * @mode: how it was obtained.
  * @unmapped: its pages are gone.
  * @nr_taken: number of entries in @taken.
@@ -112,6 +113,7 @@ struct debug_block {
 	u32 shrunk;
 	const struct wsheap *heap;
 	struct wsheap_class *class;
+	size_t counted;
 	enum wsheap_mode mode;
 	bool unmapped;
 	unsigned int nr_taken;
@@ -263,8 +265,9 @@ int wsheap_debug_set(const char *value, const struct kernel_param *kp)
 			break;
 	}
 	if (ret) {
-		pr_err("page_heap: \"%s\" is neither off, debug, kmalloc, guard nor sample=N, nor a list of one of these and of up to %d CLASS:MODE\n",
-		       value, RULES - 1);
+		/* What echo writes ends with a newline. */
+		pr_err("page_heap: \"%.*s\" is neither off, debug, kmalloc, guard nor sample=N, nor a list of one of these and of up to %d CLASS:MODE\n",
+		       (int)strcspn(value, "\n"), value, RULES - 1);
 		return ret;
 	}
 	spin_lock_irqsave(&rules_lock, irq);
@@ -364,7 +367,9 @@ void wsheap_debug_setup(struct wsheap *heap, bool asked, gfp_t gfp)
 	debug->by_place = RB_ROOT;
 	debug->mode = rule.mode;
 	debug->period = rule.period;
-	debug->countdown = rule.period;
+	/* Heaps that live for one message are sampled as all are. */
+	debug->countdown = rule.period ? 1 + get_random_u32() % rule.period : 0;
+	debug->next = mul_u64_u32_shr(128ULL * rule.period, get_random_u32(), 32);
 	/* A guess, until the first blocks are seen. */
 	debug->inverse = BIT(INVERSE_SHIFT) / 64;
 	heap->debug = debug;
@@ -461,10 +466,18 @@ static struct debug_block *find_place(const struct wsheap_debug *debug,
  * Memory for blocks.
  */
 
+static void block_count(struct debug_block *block, size_t bytes)
+{
+	if (block->class)
+		atomic_long_add(bytes - block->counted, &block->class->debug_bytes);
+	block->counted = bytes;
+}
+
 static void block_free(struct debug_block *block)
 {
 	unsigned long i;
 
+	block_count(block, 0);
 	wsheap_class_release(block->class);
 	if (block->page)
 		__free_page(block->page);
@@ -762,6 +775,7 @@ static void block_remember(struct debug_block *block)
 	kvfree(block->pages);
 	block->page = NULL;
 	block->pages = NULL;
+	block_count(block, sizeof(*block));
 
 	spin_lock_irqsave(&page_heap_lock, irq);
 	wsheap_debug_pages -= n;
@@ -923,6 +937,26 @@ static void quarantine_relieve(void)
 	}
 }
 
+/* Who goes leaves nobody behind who could use the addresses of its blocks. */
+void wsheap_debug_forget_module(const struct module *module)
+{
+	struct debug_block *block, *next;
+	LIST_HEAD(forgotten);
+	unsigned long irq;
+
+	spin_lock_irqsave(&page_heap_lock, irq);
+	list_for_each_entry_safe(block, next, &remembered, node) {
+		if (!block->class || block->class->owner != module)
+			continue;
+		list_move(&block->node, &forgotten);
+		rb_erase(&block->by_memory, &guarded);
+		nr_remembered--;
+	}
+	spin_unlock_irqrestore(&page_heap_lock, irq);
+	list_for_each_entry_safe(block, next, &forgotten, node)
+		block_free(block);
+}
+
 /* Ends a block that is in no list or tree of its heap any more. */
 static void block_end(struct debug_block *block, unsigned long caller)
 {
@@ -1044,6 +1078,7 @@ static void block_add(struct wsheap *heap, struct debug_block *block, void *plac
 	block->heap = heap;
 	block->class = heap->class;
 	wsheap_class_hold(heap->class);
+	block_count(block, block->length + sizeof(*block));
 	block_trace(block, caller);
 	block->taken_at = jiffies;
 	spin_lock_irqsave(&debug->lock, irq);

@@ -446,7 +446,7 @@ void wsheap_pool_free(struct wsheap_pool *pool, struct wsheap *heap)
 	    !pool_may_free(pool, heap, _RET_IP_))
 		return;
 	heap->pool = 0;
-	wsheap_reset(heap);
+	wsheap_reset_for(heap, _RET_IP_);
 	if (likely(slots_put(pool, cpu, heap)))
 		heap = NULL;
 	if (unlikely(heap || pool_is_short(pool)))
@@ -678,7 +678,7 @@ void wsheap_pool_destroy(struct wsheap_pool *pool)
 	wsheap_chunk_flush();
 	out = atomic_read(&pool->nr_heaps);
 	if (out) {
-		wsheap_report_class(pool->class, MISTAKE_LEFT,
+		wsheap_report_class(pool->class, MISTAKE_POOL,
 				    "pool %s of %s: destroyed while %d of its heaps are in use: left alone; called from %pS",
 				    pool->class->name, pool->class->module, out,
 				    (void *)_RET_IP_);

@@ -155,12 +155,6 @@ static int class_add_heap(struct wsheap *heap, void *data)
 	return 0;
 }
 
-/* Bytes that the debugging modes of a class's heaps take. There are none so far. */
-static size_t class_debug_bytes(const struct wsheap_class *class)
-{
-	return 0;
-}
-
 static void class_line(struct wsheap_class *class, void *data)
 {
 	struct wsheap_watched *watched = &class->watched;
@@ -183,7 +177,7 @@ static void class_line(struct wsheap_class *class, void *data)
 	put_number(m, watched->most_held);
 	put_number(m, watched->counts.waste);
 	put_number(m, watched->counts.chunks);
-	put_number(m, class_debug_bytes(class));
+	put_number(m, atomic_long_read(&class->debug_bytes));
 	for (i = 0; i < WSHEAP_REFUSALS; i++)
 		put_number(m, watched->counts.refused[i]);
 	seq_putc(m, '\n');

@@ -1078,6 +1078,17 @@ static noinline void wsheap_reset_long(struct wsheap *heap, unsigned long caller
 		wsheap_chunk_release_all(heap, removed, false);
 }
 
+static __always_inline void message_reset(struct wsheap *heap, unsigned long caller)
+{
+	struct wsheap_chunk *cur;
+
+	/* Other callers may change a serialized heap, but that has another path. */
+	if (unlikely(data_race(heap->path_state) & WSHEAP_LONG))
+		return wsheap_reset_long(heap, caller);
+	cur = heap->cur;
+	wsheap_rewind(heap, cur, heap->cursor);
+	wsheap_set_cursor(heap, cur, cur->start);
+}
 /**
  * wsheap_reset - release all blocks of a heap and keep the heap
  * @heap: the heap; NULL is ignored.
@@ -1100,18 +1111,17 @@ static noinline void wsheap_reset_long(struct wsheap *heap, unsigned long caller
  */
 void wsheap_reset(struct wsheap *heap)
 {
-	struct wsheap_chunk *cur;
-
-	if (unlikely(!heap))
-		return;
-	/* Other callers may change a serialized heap, but that has another path. */
-	if (unlikely(data_race(heap->path_state) & WSHEAP_LONG))
-		return wsheap_reset_long(heap, _RET_IP_);
-	cur = heap->cur;
-	wsheap_rewind(heap, cur, heap->cursor);
-	wsheap_set_cursor(heap, cur, cur->start);
+	if (likely(heap))
+		message_reset(heap, _RET_IP_);
 }
 EXPORT_SYMBOL_NS_GPL(wsheap_reset, WSHEAP_NS);
+
+/* For a call that resets a heap of its caller's. */
+void wsheap_reset_for(struct wsheap *heap, unsigned long caller)
+{
+	message_reset(heap, caller);
+}
+
 
 /*
  * Setup and end.

@@ -16,10 +16,18 @@ need gcc:gcc make:make flex:flex bison:bison bc:bc python3:python3 \
 	/usr/include/stdio.h:libc6-dev
 prepare_uml
 [ -e "$uml/linux" ] || say "building a UML kernel (5 minutes, once); progress is in $uml.log"
-run_kunit "$uml" "as it boots by default" run --jobs="$jobs" "${uml_options[@]}"
-run_kunit "$uml" "with init_on_alloc=1 and slabs that are poisoned" exec \
-	--kernel_args=init_on_alloc=1 --kernel_args=slub_debug=P
-run_kunit "$uml" "with init_on_free=1" exec --kernel_args=init_on_free=1
+run_kunit "$uml" "as it boots by default, in the mode kmalloc" run --jobs="$jobs" "${uml_options[@]}"
+# In no mode, the suite looks at where blocks lie as well.
+off=(--kernel_args=wsheap.page_heap=off --kernel_args=wsheap.debug=0)
+run_kunit "$uml" "in no mode" exec "${off[@]}"
+run_kunit "$uml" "in no mode, with init_on_alloc=1 and slabs that are poisoned" exec \
+	"${off[@]}" --kernel_args=init_on_alloc=1 --kernel_args=slub_debug=P
+run_kunit "$uml" "in no mode, with init_on_free=1" exec "${off[@]}" \
+	--kernel_args=init_on_free=1
+run_kunit "$uml" "in the mode debug" exec --kernel_args=wsheap.page_heap=off \
+	--kernel_args=wsheap.debug=1
+run_kunit "$uml" "in the mode guard" exec --kernel_args=wsheap.page_heap=guard
+run_kunit "$uml" "in the mode sample=3" exec --kernel_args=wsheap.page_heap=sample=3
 
 prepare_guest
 

@@ -132,7 +132,7 @@ static void skip_without_own_memory(struct kunit *test)
 		kunit_skip(test, "a private heap has a way of its own");
 }
 
-static void end_quietly(struct wsheap *heap)
+static noinline void end_quietly(struct wsheap *heap)
 {
 	struct wsheap_pool *pool = is_private(heap) ? NULL : wsheap_pool_of(heap);
 
@@ -772,7 +772,7 @@ static void write_to_an_ended_block_is_reported(struct kunit *test)
 {
 	static const char * const by[] = {
 		"reset_here", "rolled_back_here", "destroyed_here", "freed_here",
-		"wsheap_pool_free",
+		"end_quietly",
 	};
 	enum wsheap_mode mode = *(const enum wsheap_mode *)test->param_value;
 	unsigned int how;
