@@ -311,17 +311,28 @@ cat > "$work/ask" <<-END
 		[ "\$(answers)" = "\$before" ] || break
 		sleep 0.1
 	done
-	tr -d '\r' < '$log' | sed -n "\\|^guest: cat \$1\\$|,/^guest: that was all/p" |
-		grep -v -E '^guest: |^\[ *[0-9]+\.[0-9]+\] '
+	# The last answer, without what the kernel says in between.
+	tr -d '\r' < '$log' | awk -v "asked=guest: cat \$1" '
+		\$0 == asked { text = ""; on = 1; next }
+		/^guest: that was all/ { on = 0 }
+		on && !/^\[ *[0-9]+\.[0-9]+\] / { text = text \$0 "\n" }
+		END { printf "%s", text }'
 END
 chmod +x "$work/ask"
-say "asking the guest by wsheap-top"
+say "asking the guest by wsheap-top, with two messages under way"
+exec 4<>"/dev/tcp/127.0.0.1/$port" 5<>"/dev/tcp/127.0.0.1/$port"
+for i in 4 5; do
+	printf 'POST /%s HTTP/1.1\r\nHost: a\r\nContent-Length: 30000\r\n\r\n' "$i" >&$i
+	head -c 20000 "$work/large" >&$i
+done
+sleep 1
 for what in classes pools groups; do
 	"$top/scripts/wsheap-top" -o -w "$what" --command "$work/ask" \
 		> "$work/top-$what" 2>&1 || true
 done
+exec 4>&- 5>&-
 check 'wsheap-top shows the class of the requests' yes \
-	"$(grep -q '^ *httpd' "$work/top-classes" && echo yes || cat "$work/top-classes")"
+	"$(grep -q ' httpd$' "$work/top-classes" && echo yes || cat "$work/top-classes")"
 
 # Unload while four clients go on sending, 500 requests at the most each.
 say "unloading under traffic"
