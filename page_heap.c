@@ -368,8 +368,11 @@ void wsheap_debug_setup(struct wsheap *heap, bool asked, gfp_t gfp)
 	debug->mode = rule.mode;
 	debug->period = rule.period;
 	/* Heaps that live for one message are sampled as all are. */
-	debug->countdown = rule.period ? 1 + get_random_u32() % rule.period : 0;
-	debug->next = mul_u64_u32_shr(128ULL * rule.period, get_random_u32(), 32);
+	if (rule.period) {
+		debug->countdown = 1 + get_random_u32() % rule.period;
+		debug->next = mul_u64_u32_shr(128ULL * (rule.period - 1),
+					      get_random_u32(), 32);
+	}
 	/* A guess, until the first blocks are seen. */
 	debug->inverse = BIT(INVERSE_SHIFT) / 64;
 	heap->debug = debug;

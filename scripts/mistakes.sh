@@ -227,10 +227,12 @@ mistakes_on_stock() {
 		say "mistakes on the stock kernel $release, ${mistakes_parameters[$i]}"
 		mistakes_guest "${mistakes_modes[$i]}" "${mistakes_parameters[$i]}" "${list#,}" "${users#,}"
 		log=$cache/mistakes-${mistakes_modes[$i]}.log
+		# In the plain mode kmalloc's own double_free follows, and is not ours.
+		sed '/^mistakes: double/,$d' "$log" > "$log.own"
 		for row in "${expected[@]}"; do
 			mistakes_row "$row" "$i"
 			[ "$when" = '?' ] ||
-				mistake_check "${mistakes_modes[$i]}" "$when" "${row%% *}" "$regex" "$log"
+				mistake_check "${mistakes_modes[$i]}" "$when" "${row%% *}" "$regex" "$log.own"
 		done
 		check "${mistakes_modes[$i]}: unhandled: a warning with the figures" '1 1' \
 			"$(grep -a -c '^heap unhandled: error -122: 65536 bytes asked for, 0 in use, limit 4096$' "$log") $(grep -a -c '^WARNING: .* private_fail' "$log")"

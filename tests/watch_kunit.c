@@ -120,6 +120,8 @@ static void class_has_figures_of_its_heaps(struct kunit *test)
 	struct wsheap *kept, *busy, *empty, *grouped;
 	struct wsheap_group *group = test_group(test, "figures-group", 20, NULL);
 
+	/* memory of a mode would be counted, too */
+	needs_places(test);
 	/* one message of 300 bytes, whose chunk of 512 stays */
 	kept = watched(test, "figures");
 	take_blocks(test, kept, 2, 150);
@@ -171,6 +173,8 @@ static void class_has_what_chunks_waste(struct kunit *test)
 	struct wsheap *heap = watched(test, "wasteful");
 	size_t held;
 
+	/* memory of a mode would be counted, too */
+	needs_places(test);
 	take_blocks(test, heap, 1, room - 8);
 	KUNIT_EXPECT_STREQ(test, shown(test, wsheap_watch_classes, "wasteful watching"),
 			   want("wasteful watching 1 0 0 %zu 512 0 0 512 0 1 0 0 0 0 0 0",
@@ -189,6 +193,8 @@ static void class_has_private_and_embedded_heaps(struct kunit *test)
 	struct wsheap_args args = { .name = "sorts" };
 	struct wsheap *private, embedded;
 
+	/* memory of a mode would be counted, too */
+	needs_places(test);
 	private = charged_here(__wsheap_create_private(0, 0, 0, &args, &watching));
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, private);
 	KUNIT_ASSERT_NOT_NULL(test, wsheap_alloc(private, 77, GFP_KERNEL));
@@ -296,6 +302,8 @@ static void class_outlives_its_module(struct kunit *test)
 	struct wsheap *heap = watched(test, "left"), *again, *builtin;
 	struct wsheap_args args = { .name = "left" };
 
+	/* memory of a mode would be counted, too */
+	needs_places(test);
 	take_blocks(test, heap, 1, 10);
 	wsheap_class_forget_module(watching.module);
 	KUNIT_EXPECT_STREQ(test, shown(test, wsheap_watch_classes, "left watching"),
@@ -323,6 +331,8 @@ static void quota_that_is_being_set_spoils_no_sum(struct kunit *test)
 {
 	struct wsheap *heap = watched(test, "quota");
 
+	/* memory of a mode would be counted, too */
+	needs_places(test);
 	take_blocks(test, heap, 1, 10);
 	/* The call that sets it is between its two writes. */
 	WRITE_ONCE(heap->max_size, SZ_1M);
