@@ -377,7 +377,7 @@ run_kunit() {
 	# once, but for what a module leaves behind.
 	local mistake said="$build/said.log"
 	grep -a '^wsheap: ' "$build/cases.log" |
-		grep -a -v -E '^wsheap: (what to do:|  )|module gone leaves heap' > "$said" || true
+		grep -a -v -E '^wsheap: (what to do:|  )|module gone leaves ' > "$said" || true
 	for mistake in 'heap wsheap of .*refused: a block must not have a zone flag' \
 		'heap wsheap of .*wsheap_mark() called on a private heap' \
 		'heap wsheap of .*wsheap_exit() called, but the heap' \

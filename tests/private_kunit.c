@@ -1274,7 +1274,7 @@ static void mistakes_are_found_and_lose_nothing(struct kunit *test)
 	count_reports(test);
 	for (i = 0; i < ARRAY_SIZE(foreign); i++) {
 		KUNIT_ASSERT_NOT_NULL(test, foreign[i]);
-		heap->class->reported = 0;
+		forget_reports(heap->class, NULL);
 		wsheap_free(heap, foreign[i]);
 		KUNIT_EXPECT_EQ(test, reports[MISTAKE_FOREIGN], i + 1);
 		KUNIT_EXPECT_NULL(test, wsheap_realloc(heap, foreign[i], 5, GFP_KERNEL));
@@ -1285,17 +1285,17 @@ static void mistakes_are_found_and_lose_nothing(struct kunit *test)
 	wsheap_free(heap, small);
 	wsheap_free(heap, small);
 	KUNIT_EXPECT_EQ(test, reports[MISTAKE_FREED], 1);
-	heap->class->reported = 0;
+	forget_reports(heap->class, NULL);
 	wsheap_free(heap, large);
 	wsheap_free(heap, large);
 	KUNIT_EXPECT_EQ(test, reports[MISTAKE_FREED], 2);
-	heap->class->reported = 0;
+	forget_reports(heap->class, NULL);
 	wsheap_free(heap, alone);
 	wsheap_free(heap, alone);
 	KUNIT_EXPECT_EQ(test, reports[MISTAKE_FOREIGN], ARRAY_SIZE(foreign) + 1);
 	/* Also when it has been merged, or the memory is gone. */
 	wsheap_compact(heap);
-	heap->class->reported = 0;
+	forget_reports(heap->class, NULL);
 	wsheap_free(heap, small);
 	wsheap_free(heap, large);
 	KUNIT_EXPECT_GT(test, reports[MISTAKE_FREED] + reports[MISTAKE_FOREIGN],
@@ -1429,7 +1429,7 @@ static void size_that_was_written_over_is_not_followed(struct kunit *test)
 		u32 saved = block_of(p)->size;
 
 		block_of(p)->size = sizes[i / 2];
-		heap->class->reported = 0;
+		forget_reports(heap->class, NULL);
 		wsheap_free(heap, q + 16);
 		KUNIT_EXPECT_EQ(test, reports[MISTAKE_HEADER], i + 1);
 		KUNIT_EXPECT_FALSE(test, wsheap_validate(heap, p));

@@ -118,10 +118,11 @@ static void class_has_figures_of_its_heaps(struct kunit *test)
 {
 	struct wsheap_args args = { .name = "figures" };
 	struct wsheap *kept, *busy, *empty, *grouped;
-	struct wsheap_group *group = test_group(test, "figures-group", 20, NULL);
+	struct wsheap_group *group;
 
 	/* memory of a mode would be counted, too */
 	needs_places(test);
+	group = test_group(test, "figures-group", 20, NULL);
 	/* one message of 300 bytes, whose chunk of 512 stays */
 	kept = watched(test, "figures");
 	take_blocks(test, kept, 2, 150);
@@ -170,11 +171,12 @@ static void class_has_figures_of_its_heaps(struct kunit *test)
 static void class_has_what_chunks_waste(struct kunit *test)
 {
 	size_t room = 512 - sizeof(struct wsheap_chunk);
-	struct wsheap *heap = watched(test, "wasteful");
+	struct wsheap *heap;
 	size_t held;
 
 	/* memory of a mode would be counted, too */
 	needs_places(test);
+	heap = watched(test, "wasteful");
 	take_blocks(test, heap, 1, room - 8);
 	KUNIT_EXPECT_STREQ(test, shown(test, wsheap_watch_classes, "wasteful watching"),
 			   want("wasteful watching 1 0 0 %zu 512 0 0 512 0 1 0 0 0 0 0 0",
@@ -299,11 +301,12 @@ static void name_is_one_word(struct kunit *test)
 static void class_outlives_its_module(struct kunit *test)
 {
 	static struct wsheap_creator built_in = { .name = "built-in" };
-	struct wsheap *heap = watched(test, "left"), *again, *builtin;
 	struct wsheap_args args = { .name = "left" };
+	struct wsheap *heap, *again, *builtin;
 
 	/* memory of a mode would be counted, too */
 	needs_places(test);
+	heap = watched(test, "left");
 	take_blocks(test, heap, 1, 10);
 	wsheap_class_forget_module(watching.module);
 	KUNIT_EXPECT_STREQ(test, shown(test, wsheap_watch_classes, "left watching"),
@@ -329,10 +332,11 @@ static void class_outlives_its_module(struct kunit *test)
 
 static void quota_that_is_being_set_spoils_no_sum(struct kunit *test)
 {
-	struct wsheap *heap = watched(test, "quota");
+	struct wsheap *heap;
 
 	/* memory of a mode would be counted, too */
 	needs_places(test);
+	heap = watched(test, "quota");
 	take_blocks(test, heap, 1, 10);
 	/* The call that sets it is between its two writes. */
 	WRITE_ONCE(heap->max_size, SZ_1M);
@@ -425,10 +429,14 @@ static void list_knows_how_many_heaps_there_are(struct kunit *test)
 
 static void peaks_begin_anew(struct kunit *test)
 {
-	struct wsheap *heap = watched(test, "peak"), *gone = watched(test, "peak");
+	struct wsheap *heap, *gone;
 	unsigned int chunks;
 	u64 waste;
 
+	/* memory of a mode would be counted, too */
+	needs_places(test);
+	heap = watched(test, "peak");
+	gone = watched(test, "peak");
 	take_blocks(test, heap, 1, 300);
 	wsheap_reset(heap);
 	take_blocks(test, gone, 3, 3000);
