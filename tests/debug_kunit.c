@@ -226,7 +226,7 @@ static void blocks_have_their_size_and_alignment(struct kunit *test)
 		if (has_own_memory(c) && c->mode != WSHEAP_MODE_SAMPLE)
 			KUNIT_EXPECT_EQ(test, count_blocks(heap) + heap->debug->missed, n);
 		if (has_own_memory(c) && c->mode == WSHEAP_MODE_SAMPLE)
-			KUNIT_EXPECT_GT(test, count_blocks(heap), n / 10);
+			KUNIT_EXPECT_GT(test, count_blocks(heap), n / 20);
 		wsheap_reset(heap);
 		KUNIT_EXPECT_EQ(test, count_blocks(heap), 0);
 		KUNIT_EXPECT_EQ(test, requested_of(heap), 0);
@@ -974,7 +974,9 @@ static void about_every_nth_block_is_sampled(struct kunit *test)
 				wsheap_reset(heap);
 				wsheap_debug_flush();
 			}
-			KUNIT_EXPECT_GT(test, sampled, BLOCKS / periods[j] / 2);
+			/* The shortest of very different blocks are met too seldom. */
+			KUNIT_EXPECT_GT(test, sampled,
+					BLOCKS / periods[j] / (j < 2 ? 3 : 2));
 			KUNIT_EXPECT_LT(test, sampled, BLOCKS / periods[j] * 2);
 			end_heap(test, heap);
 		}
