@@ -184,7 +184,7 @@ void __wsheap_mark(struct wsheap *heap, struct wsheap_mark *mark)
 	mark->newest_used = heap->used ? heap->used->used : 0;
 	mark->slack = heap->slack;
 	if (unlikely(heap->debug))
-		mark->serial = wsheap_debug_mark(heap);
+		mark->slack = wsheap_debug_mark(heap);
 	wsheap_leave(heap, irq);
 	if (claimed)
 		wsheap_unclaim(heap);
@@ -323,9 +323,10 @@ static noinline void rollback_long(struct wsheap *heap,
 	if (heap->used)
 		rollback_used(heap->used, mark_used(mark, heap->used));
 	WRITE_ONCE(heap->left, heap->max_size - mark->requested);
-	heap->slack = mark->slack;
+	if (likely(!heap->debug))
+		heap->slack = mark->slack;
 	if (unlikely(heap->debug))
-		wsheap_debug_rollback(heap, mark->serial, caller);
+		wsheap_debug_rollback(heap, mark->slack, caller);
 	wsheap_leave(heap, irq);
 	wsheap_unclaim(heap);
 	trace_rollback(heap, asked, caller);

@@ -678,7 +678,7 @@ static __always_inline void *wsheap_cut_stretch(struct wsheap *heap,
 	zeroed = READ_ONCE(chunk->zeroed);
 	ahead = chunk_stretch(chunk, zeroed, end);
 	/* Two users at once may find anything here, but must not clear anything. */
-	if (unlikely(ahead < begin || ahead < zeroed || ahead > chunk->size))
+	if (unlikely(ahead < begin))
 		return NULL;
 	/* The long path handles a second stretch. */
 	if (ahead < end && (aligned || chunk->zeroed2_end < end))
@@ -725,6 +725,12 @@ static noinline void *wsheap_alloc_locked(struct wsheap *heap, size_t size)
 	return block;
 }
 
+/* A function of its own, so that others need not save registers for it. */
+static noinline void *wsheap_alloc_counted(struct wsheap *heap, size_t size)
+{
+	return wsheap_debug_tick(heap->debug) ? NULL : wsheap_alloc_locked(heap, size);
+}
+
 /**
  * __wsheap_alloc_cur - allocate a block by the path of the heap
  * @heap: the heap.
@@ -742,6 +748,8 @@ void *__wsheap_alloc_cur(struct wsheap *heap, size_t size)
 
 	if (heap->path == WSHEAP_PATH_LOCKED)
 		return wsheap_alloc_locked(heap, size);
+	if (heap->path < WSHEAP_PATH_LOCKED)
+		return want_init_on_alloc(0) ? wsheap_alloc_stretch(heap, size) : NULL;
 	/* Inline, because a call would take a tenth of it. */
 	if (heap->path == WSHEAP_PATH_PRIVATE) {
 		p = private_alloc_quick(wsheap_private(heap), size);
@@ -753,10 +761,7 @@ void *__wsheap_alloc_cur(struct wsheap *heap, size_t size)
 	}
 	if (heap->path >= WSHEAP_PATH_PRIVATE)
 		return wsheap_private_alloc_quick(heap, size, _RET_IP_);
-	if (heap->path == WSHEAP_PATH_LOCKED_COUNT)
-		return wsheap_debug_tick(heap->debug) ? NULL :
-						wsheap_alloc_locked(heap, size);
-	return want_init_on_alloc(0) ? wsheap_alloc_stretch(heap, size) : NULL;
+	return wsheap_alloc_counted(heap, size);
 }
 EXPORT_SYMBOL_NS_GPL(__wsheap_alloc_cur, WSHEAP_NS);
 
@@ -1078,16 +1083,18 @@ static noinline void wsheap_reset_long(struct wsheap *heap, unsigned long caller
 		wsheap_chunk_release_all(heap, removed, false);
 }
 
-static __always_inline void message_reset(struct wsheap *heap, unsigned long caller)
+/* Returns false if that takes a long reset. */
+static __always_inline bool wsheap_reset_short(struct wsheap *heap)
 {
 	struct wsheap_chunk *cur;
 
 	/* Other callers may change a serialized heap, but that has another path. */
 	if (unlikely(data_race(heap->path_state) & WSHEAP_LONG))
-		return wsheap_reset_long(heap, caller);
+		return false;
 	cur = heap->cur;
 	wsheap_rewind(heap, cur, heap->cursor);
 	wsheap_set_cursor(heap, cur, cur->start);
+	return true;
 }
 /**
  * wsheap_reset - release all blocks of a heap and keep the heap
@@ -1111,15 +1118,16 @@ static __always_inline void message_reset(struct wsheap *heap, unsigned long cal
  */
 void wsheap_reset(struct wsheap *heap)
 {
-	if (likely(heap))
-		message_reset(heap, _RET_IP_);
+	if (likely(heap) && unlikely(!wsheap_reset_short(heap)))
+		wsheap_reset_long(heap, _RET_IP_);
 }
 EXPORT_SYMBOL_NS_GPL(wsheap_reset, WSHEAP_NS);
 
 /* For a call that resets a heap of its caller's. */
 void wsheap_reset_for(struct wsheap *heap, unsigned long caller)
 {
-	message_reset(heap, caller);
+	if (unlikely(!wsheap_reset_short(heap)))
+		wsheap_reset_long(heap, caller);
 }
 
 

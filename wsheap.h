@@ -258,8 +258,8 @@ struct wsheap_action {
  * @cursor: where the next block of @cur would have begun.
  * @alt_used: how much of @alt was used.
  * @newest_used: how much of @used was used.
- * @slack: bytes that one chunk might need more.
- * @serial: for a heap in a debugging mode.
+ * @slack: bytes that one chunk might need more. In a heap in a debugging mode, what
+ *	tells older blocks from newer ones.
  *
  * All members are private. See wsheap_mark().
  */
@@ -273,7 +273,6 @@ struct wsheap_mark {
 	u32 alt_used;
 	u32 newest_used;
 	u32 slack;
-	u32 serial;
 };
 
 /**
