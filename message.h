@@ -139,6 +139,7 @@ static __always_inline void wsheap_unclaim(struct wsheap *heap)
 		wsheap_set_cursor(heap, heap->cur, heap->cur->used);
 	if (unlikely(heap->debug) && heap->cursor)
 		wsheap_debug_limit(heap);
+	/* Pairs with the acquire in wsheap_take_user(). */
 	smp_store_release(&heap->user, 0);
 }
 

@@ -452,6 +452,11 @@ void *wsheap_alloc_instead(struct wsheap *heap, size_t size, size_t align,
 			*err = failure;
 	}
 	wsheap_leave(heap, irq);
+	/* Without the lock, but before another user could release the block. */
+	if (!code && req.zero)
+		memset(req.p, 0, req.size);
+	else if (!code && gfp & __GFP_ZERO && !want_init_on_alloc(0))
+		memset(req.p, 0, size);
 	wsheap_unclaim(heap);
 
 	wsheap_chunk_release_all(heap, removed, false);
@@ -459,10 +464,6 @@ void *wsheap_alloc_instead(struct wsheap *heap, size_t size, size_t align,
 		wsheap_debug_refused(heap, caller);
 	if (code)
 		return NULL;
-	if (req.zero)
-		memset(req.p, 0, req.size);
-	else if (gfp & __GFP_ZERO && !want_init_on_alloc(0))
-		memset(req.p, 0, size);
 	if (unlikely(heap->debug))
 		req.p = wsheap_debug_take(heap, req.p, size, align, gfp, caller);
 	trace_alloc(heap, req.p, size, align, gfp, caller);
