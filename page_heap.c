@@ -1175,11 +1175,10 @@ enum wsheap_mistake wsheap_debug_find(const struct wsheap *heap, const void *p,
 	*place = (void *)p;
 	spin_lock_irqsave(&debug->lock, irq);
 	block = find_before(debug, p);
-	if (block && p == block->p) {
+	if (block && p == block->p)
 		*place = block->place;
-	} else if (block && p < (void *)block->p + block->size) {
+	else if (block && p < (void *)block->p + block->size)
 		mistake = MISTAKE_INSIDE;
-	}
 	spin_unlock_irqrestore(&debug->lock, irq);
 	return mistake;
 }

@@ -195,8 +195,8 @@ static inline bool private_claim(struct wsheap_private *private, unsigned long c
 
 static inline void private_unclaim(struct wsheap_private *private)
 {
-	/* Pairs with the acquire in wsheap_take_user(). */
 	if (private->heap.flags & WSHEAP_NO_SERIALIZE)
+		/* Pairs with the acquire in wsheap_take_user(). */
 		smp_store_release(&private->heap.user, 0);
 }
 

@@ -678,9 +678,6 @@ static __always_inline void *wsheap_cut_stretch(struct wsheap *heap,
 		return NULL;
 	zeroed = READ_ONCE(chunk->zeroed);
 	ahead = chunk_stretch(chunk, zeroed, end);
-	/* Two users at once may find anything here, but must not clear anything. */
-	if (unlikely(ahead < begin))
-		return NULL;
 	/* The long path handles a second stretch. */
 	if (ahead < end && (aligned || chunk->zeroed2_end < end))
 		return NULL;
@@ -1097,6 +1094,7 @@ static __always_inline bool wsheap_reset_short(struct wsheap *heap)
 	wsheap_set_cursor(heap, cur, cur->start);
 	return true;
 }
+
 /**
  * wsheap_reset - release all blocks of a heap and keep the heap
  * @heap: the heap; NULL is ignored.
@@ -1130,7 +1128,6 @@ void wsheap_reset_for(struct wsheap *heap, unsigned long caller)
 	if (unlikely(!wsheap_reset_short(heap)))
 		wsheap_reset_long(heap, caller);
 }
-
 
 /*
  * Setup and end.

@@ -26,21 +26,46 @@ static const struct debug_case {
 	enum kind kind;
 	unsigned int flags;
 } debug_cases[] = {
-#define KINDS(mode, name) \
-	{ mode, name ", plain", OBJECT }, \
-	{ mode, name ", serialized", OBJECT, WSHEAP_SERIALIZE }, \
-	{ mode, name ", contiguous", OBJECT, WSHEAP_CONTIG }, \
-	{ mode, name ", adaptive", OBJECT, WSHEAP_ADAPTIVE }, \
-	{ mode, name ", embedded", EMBEDDED }, \
-	{ mode, name ", pooled", POOLED }, \
-	{ mode, name ", private", PRIVATE }, \
-	{ mode, name ", private, unserialized", PRIVATE, WSHEAP_NO_SERIALIZE }, \
-	{ mode, name ", fixed", FIXED }, \
-	{ mode, name ", fixed, unserialized", FIXED, WSHEAP_NO_SERIALIZE }
-	KINDS(WSHEAP_MODE_DEBUG, "debug"),
-	KINDS(WSHEAP_MODE_KMALLOC, "kmalloc"),
-	KINDS(WSHEAP_MODE_GUARD, "guard"),
-	KINDS(WSHEAP_MODE_SAMPLE, "sample"),
+	{ WSHEAP_MODE_DEBUG, "debug, plain", OBJECT },
+	{ WSHEAP_MODE_DEBUG, "debug, serialized", OBJECT, WSHEAP_SERIALIZE },
+	{ WSHEAP_MODE_DEBUG, "debug, contiguous", OBJECT, WSHEAP_CONTIG },
+	{ WSHEAP_MODE_DEBUG, "debug, adaptive", OBJECT, WSHEAP_ADAPTIVE },
+	{ WSHEAP_MODE_DEBUG, "debug, embedded", EMBEDDED },
+	{ WSHEAP_MODE_DEBUG, "debug, pooled", POOLED },
+	{ WSHEAP_MODE_DEBUG, "debug, private", PRIVATE },
+	{ WSHEAP_MODE_DEBUG, "debug, private, unserialized", PRIVATE, WSHEAP_NO_SERIALIZE },
+	{ WSHEAP_MODE_DEBUG, "debug, fixed", FIXED },
+	{ WSHEAP_MODE_DEBUG, "debug, fixed, unserialized", FIXED, WSHEAP_NO_SERIALIZE },
+	{ WSHEAP_MODE_KMALLOC, "kmalloc, plain", OBJECT },
+	{ WSHEAP_MODE_KMALLOC, "kmalloc, serialized", OBJECT, WSHEAP_SERIALIZE },
+	{ WSHEAP_MODE_KMALLOC, "kmalloc, contiguous", OBJECT, WSHEAP_CONTIG },
+	{ WSHEAP_MODE_KMALLOC, "kmalloc, adaptive", OBJECT, WSHEAP_ADAPTIVE },
+	{ WSHEAP_MODE_KMALLOC, "kmalloc, embedded", EMBEDDED },
+	{ WSHEAP_MODE_KMALLOC, "kmalloc, pooled", POOLED },
+	{ WSHEAP_MODE_KMALLOC, "kmalloc, private", PRIVATE },
+	{ WSHEAP_MODE_KMALLOC, "kmalloc, private, unserialized", PRIVATE, WSHEAP_NO_SERIALIZE },
+	{ WSHEAP_MODE_KMALLOC, "kmalloc, fixed", FIXED },
+	{ WSHEAP_MODE_KMALLOC, "kmalloc, fixed, unserialized", FIXED, WSHEAP_NO_SERIALIZE },
+	{ WSHEAP_MODE_GUARD, "guard, plain", OBJECT },
+	{ WSHEAP_MODE_GUARD, "guard, serialized", OBJECT, WSHEAP_SERIALIZE },
+	{ WSHEAP_MODE_GUARD, "guard, contiguous", OBJECT, WSHEAP_CONTIG },
+	{ WSHEAP_MODE_GUARD, "guard, adaptive", OBJECT, WSHEAP_ADAPTIVE },
+	{ WSHEAP_MODE_GUARD, "guard, embedded", EMBEDDED },
+	{ WSHEAP_MODE_GUARD, "guard, pooled", POOLED },
+	{ WSHEAP_MODE_GUARD, "guard, private", PRIVATE },
+	{ WSHEAP_MODE_GUARD, "guard, private, unserialized", PRIVATE, WSHEAP_NO_SERIALIZE },
+	{ WSHEAP_MODE_GUARD, "guard, fixed", FIXED },
+	{ WSHEAP_MODE_GUARD, "guard, fixed, unserialized", FIXED, WSHEAP_NO_SERIALIZE },
+	{ WSHEAP_MODE_SAMPLE, "sample, plain", OBJECT },
+	{ WSHEAP_MODE_SAMPLE, "sample, serialized", OBJECT, WSHEAP_SERIALIZE },
+	{ WSHEAP_MODE_SAMPLE, "sample, contiguous", OBJECT, WSHEAP_CONTIG },
+	{ WSHEAP_MODE_SAMPLE, "sample, adaptive", OBJECT, WSHEAP_ADAPTIVE },
+	{ WSHEAP_MODE_SAMPLE, "sample, embedded", EMBEDDED },
+	{ WSHEAP_MODE_SAMPLE, "sample, pooled", POOLED },
+	{ WSHEAP_MODE_SAMPLE, "sample, private", PRIVATE },
+	{ WSHEAP_MODE_SAMPLE, "sample, private, unserialized", PRIVATE, WSHEAP_NO_SERIALIZE },
+	{ WSHEAP_MODE_SAMPLE, "sample, fixed", FIXED },
+	{ WSHEAP_MODE_SAMPLE, "sample, fixed, unserialized", FIXED, WSHEAP_NO_SERIALIZE },
 };
 
 static void debug_case_name(const struct debug_case *c, char *desc)
@@ -697,8 +722,10 @@ static noinline void freed_here(struct wsheap *heap, void *p)
 	barrier();
 }
 
-#define EXPECT_HEARD(test, text) \
-	KUNIT_EXPECT_NOT_NULL_MSG(test, strstr(heard, text), "not said: %s", text)
+static void expect_heard(struct kunit *test, const char *text)
+{
+	KUNIT_EXPECT_NOT_NULL_MSG(test, strstr(heard, text), "not said: %s", text);
+}
 
 /* A plain or private heap in a mode, with each block in memory of its own. */
 static struct wsheap *mode_heap(struct kunit *test, enum wsheap_mode mode, enum kind kind)
@@ -744,14 +771,14 @@ static void byte_past_a_block_is_reported(struct kunit *test)
 			listen_end();
 			snprintf(text, sizeof(text), "byte %d of a block of %zu bytes",
 				 before ? -1 : (int)sizes[i], sizes[i]);
-			EXPECT_HEARD(test, text);
-			EXPECT_HEARD(test, before ? "written before its beginning" :
+			expect_heard(test, text);
+			expect_heard(test, before ? "written before its beginning" :
 						    "written past its end");
-			EXPECT_HEARD(test, wsheap_name(heap));
-			EXPECT_HEARD(test, " of " KBUILD_MODNAME);
-			EXPECT_HEARD(test, "taken_here");
-			EXPECT_HEARD(test, rollback ? "rolled_back_here" : "reset_here");
-			EXPECT_HEARD(test, "what to do");
+			expect_heard(test, wsheap_name(heap));
+			expect_heard(test, " of " KBUILD_MODNAME);
+			expect_heard(test, "taken_here");
+			expect_heard(test, rollback ? "rolled_back_here" : "reset_here");
+			expect_heard(test, "what to do");
 			/* once */
 			p = taken_here(heap, sizes[i]);
 			OPTIMIZER_HIDE_VAR(p);
@@ -831,12 +858,12 @@ static void write_to_an_ended_block_is_reported(struct kunit *test)
 		listen_begin();
 		wsheap_debug_flush();
 		listen_end();
-		EXPECT_HEARD(test, "written to after its end, byte 3 of a block of 77 bytes");
-		EXPECT_HEARD(test, " of " KBUILD_MODNAME);
-		EXPECT_HEARD(test, "heap debug-");
-		EXPECT_HEARD(test, "taken_here");
-		EXPECT_HEARD(test, by[how]);
-		EXPECT_HEARD(test, "kept after the message's end");
+		expect_heard(test, "written to after its end, byte 3 of a block of 77 bytes");
+		expect_heard(test, " of " KBUILD_MODNAME);
+		expect_heard(test, "heap debug-");
+		expect_heard(test, "taken_here");
+		expect_heard(test, by[how]);
+		expect_heard(test, "kept after the message's end");
 		if (how != BY_DESTROY && how != BY_POOL)
 			end_quietly(heap);
 		end_heap(test, other);
@@ -854,18 +881,18 @@ static void guarded_addresses_are_told_about(struct kunit *test)
 	listen_begin();
 	KUNIT_EXPECT_TRUE(test, wsheap_debug_explain(p + 1000));
 	listen_end();
-	EXPECT_HEARD(test, "byte 1000 of a block of 1000 bytes");
-	EXPECT_HEARD(test, "past its end");
-	EXPECT_HEARD(test, wsheap_name(heap));
-	EXPECT_HEARD(test, " of " KBUILD_MODNAME);
-	EXPECT_HEARD(test, " ms old");
-	EXPECT_HEARD(test, "taken_here");
+	expect_heard(test, "byte 1000 of a block of 1000 bytes");
+	expect_heard(test, "past its end");
+	expect_heard(test, wsheap_name(heap));
+	expect_heard(test, " of " KBUILD_MODNAME);
+	expect_heard(test, " ms old");
+	expect_heard(test, "taken_here");
 	KUNIT_EXPECT_NULL(test, strstr(heard, "its end was called"));
 	listen_begin();
 	KUNIT_EXPECT_TRUE(test, wsheap_debug_explain(p - 1));
 	listen_end();
-	EXPECT_HEARD(test, "byte -1 of a block of 1000 bytes");
-	EXPECT_HEARD(test, "before its beginning");
+	expect_heard(test, "byte -1 of a block of 1000 bytes");
+	expect_heard(test, "before its beginning");
 	/* beyond the page that is not mapped there is something else */
 	listen_begin();
 	wsheap_debug_explain(p + 1000 + PAGE_SIZE);
@@ -881,7 +908,7 @@ static void guarded_addresses_are_told_about(struct kunit *test)
 		listen_begin();
 		KUNIT_EXPECT_TRUE(test, wsheap_debug_explain(live + 9999));
 		listen_end();
-		EXPECT_HEARD(test, "byte 9999 of a block of 10000 bytes");
+		expect_heard(test, "byte 9999 of a block of 10000 bytes");
 	}
 	wsheap_debug_flush();
 	vm_unmap_aliases();
@@ -889,11 +916,11 @@ static void guarded_addresses_are_told_about(struct kunit *test)
 	listen_begin();
 	KUNIT_EXPECT_TRUE(test, wsheap_debug_explain(p + 3));
 	listen_end();
-	EXPECT_HEARD(test, "byte 3 of a block of 1000 bytes");
-	EXPECT_HEARD(test, "used after its end");
-	EXPECT_HEARD(test, "its end was called from reset_here");
-	EXPECT_HEARD(test, "taken_here");
-	EXPECT_HEARD(test, wsheap_name(heap));
+	expect_heard(test, "byte 3 of a block of 1000 bytes");
+	expect_heard(test, "used after its end");
+	expect_heard(test, "its end was called from reset_here");
+	expect_heard(test, "taken_here");
+	expect_heard(test, wsheap_name(heap));
 	wsheap_destroy(heap);
 	/* it outlives its heap */
 	KUNIT_EXPECT_TRUE(test, wsheap_debug_explain(p + 3));
@@ -920,7 +947,7 @@ static void memory_that_is_mapped_again_is_told_about_anew(struct kunit *test)
 			listen_begin();
 			KUNIT_EXPECT_TRUE(test, wsheap_debug_explain(p + size - 1));
 			listen_end();
-			EXPECT_HEARD(test, text);
+			expect_heard(test, text);
 			KUNIT_EXPECT_NULL(test, strstr(heard, "its end was"));
 		}
 		wsheap_reset(heap);
@@ -1267,7 +1294,7 @@ static void second_user_is_reported_and_refused(struct kunit *test)
 						  "call %u in mode %u, private %u",
 						  i / (unsigned int)ARRAY_SIZE(modes), mode,
 						  private);
-			EXPECT_HEARD(test, wsheap_name(heap));
+			expect_heard(test, wsheap_name(heap));
 			KUNIT_EXPECT_EQ(test, heap->class->reported, BIT(MISTAKE_USERS));
 			KUNIT_EXPECT_EQ(test, heap->user, (unsigned long)test);
 			KUNIT_EXPECT_EQ(test, requested_of(heap), 100);
@@ -1338,9 +1365,9 @@ static void destroyed_heap_is_reported_and_refuses(struct kunit *test)
 		listen_begin();
 		KUNIT_EXPECT_TRUE_MSG(test, call->call(heap, p), "call %u", i);
 		listen_end();
-		EXPECT_HEARD(test, "after it was destroyed");
-		EXPECT_HEARD(test, class->name);
-		EXPECT_HEARD(test, "destroyed_here");
+		expect_heard(test, "after it was destroyed");
+		expect_heard(test, class->name);
+		expect_heard(test, "destroyed_here");
 		KUNIT_EXPECT_EQ(test, class->reported, BIT(MISTAKE_DESTROYED));
 		/* nothing of it is followed, and it goes in the end */
 		wsheap_dump(heap);
@@ -1414,8 +1441,8 @@ static void forgotten_reset_is_reported(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, wsheap_alloc(heap, 900, GFP_KERNEL));
 	listen_end();
 	KUNIT_EXPECT_EQ(test, heap->class->reported, BIT(MISTAKE_FORGOTTEN));
-	EXPECT_HEARD(test, "the quota is used up, and the oldest block is ");
-	EXPECT_HEARD(test, "call wsheap_reset() at the end of each message");
+	expect_heard(test, "the quota is used up, and the oldest block is ");
+	expect_heard(test, "call wsheap_reset() at the end of each message");
 	heap->class->reported = 0;
 	end_heap(test, heap);
 	end_heap(test, busy);
@@ -1446,9 +1473,9 @@ static void sleeping_where_it_cannot_is_reported(struct kunit *test)
 	listen_end();
 	kunit_deactivate_static_stub(test, wsheap_debug_block_new);
 	KUNIT_EXPECT_EQ(test, heap->class->reported, BIT(MISTAKE_CONTEXT));
-	EXPECT_HEARD(test, "may sleep, but its caller may not");
-	EXPECT_HEARD(test, "GFP_KERNEL");
-	EXPECT_HEARD(test, "sleeping_where_it_cannot_is_reported");
+	expect_heard(test, "may sleep, but its caller may not");
+	expect_heard(test, "GFP_KERNEL");
+	expect_heard(test, "sleeping_where_it_cannot_is_reported");
 	heap->class->reported = 0;
 	end_heap(test, heap);
 }
