@@ -72,9 +72,23 @@ static inline void chunk_take_back(struct wsheap_chunk *chunk, u32 from)
  * wsheap_unclaim(), also while memory is obtained. It has no cursor then, so that
  * whoever uses it meanwhile takes the long path, too, and is found out. The current
  * chunk knows how much of it is used. A heap that has no short path is never handed
- * a cursor, which is all that makes it different. Cursor and limit are NULL then: a
- * limit of NULL with a cursor would look like room.
+ * a cursor, which is all that makes it different.
  */
+
+/*
+ * Moves the cursor into the current chunk. Two short calls at once may have left one
+ * that belongs to another chunk.
+ */
+static __always_inline void wsheap_take_cursor(struct wsheap *heap,
+					       unsigned long caller)
+{
+	size_t used = heap->cursor - (char *)heap->cur->mem;
+
+	if (likely(used <= heap->cur->size))
+		heap->cur->used = used;
+	else
+		wsheap_report_users(heap, caller);
+}
 
 /* Returns false if another call has the heap. */
 static __always_inline bool wsheap_claim(struct wsheap *heap, unsigned long caller)
@@ -83,11 +97,9 @@ static __always_inline bool wsheap_claim(struct wsheap *heap, unsigned long call
 		return true;
 	if (unlikely(!wsheap_take_user(heap, caller)))
 		return false;
-	if (heap->cursor)
-		heap->cur->used = heap->cursor - (char *)heap->cur->mem;
-	/* In this order, a short call that comes in between finds no room. */
-	WRITE_ONCE(heap->limit, NULL);
-	WRITE_ONCE(heap->cursor, NULL);
+	if (heap->cursor != WSHEAP_NO_CURSOR)
+		wsheap_take_cursor(heap, caller);
+	WRITE_ONCE(heap->cursor, WSHEAP_NO_CURSOR);
 	return true;
 }
 
@@ -130,14 +142,13 @@ static __always_inline void wsheap_unclaim(struct wsheap *heap)
 	if (heap->flags & WSHEAP_SERIALIZE)
 		return;
 	/* A short reset or rollback has come in between. */
-	if (unlikely(heap->cursor || heap->limit)) {
+	if (unlikely(heap->cursor != WSHEAP_NO_CURSOR)) {
 		wsheap_report_users(heap, 0);
-		WRITE_ONCE(heap->limit, NULL);
-		WRITE_ONCE(heap->cursor, NULL);
+		WRITE_ONCE(heap->cursor, WSHEAP_NO_CURSOR);
 	}
 	if (heap->path == WSHEAP_PATH_SHORT && heap->cur != NO_CHUNK)
 		wsheap_set_cursor(heap, heap->cur, heap->cur->used);
-	if (unlikely(heap->debug) && heap->cursor)
+	if (unlikely(heap->debug) && heap->cursor != WSHEAP_NO_CURSOR)
 		wsheap_debug_limit(heap);
 	/* Pairs with the acquire in wsheap_take_user(). */
 	smp_store_release(&heap->user, 0);

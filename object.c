@@ -92,6 +92,7 @@ int object_setup(struct wsheap *heap, size_t max_size, size_t trim_size,
 {
 	int ret;
 
+	heap->cursor = WSHEAP_NO_CURSOR;
 	heap->flags = args->flags | flags;
 	heap->max_size = max_size;
 	heap->trim_size = trim_size;

@@ -385,7 +385,7 @@ void wsheap_debug_setup(struct wsheap *heap, bool asked, gfp_t gfp)
 	else
 		heap_count_blocks(heap);
 	/* One with an initial size is on its short path already. */
-	if (heap->cursor)
+	if (heap->cursor != WSHEAP_NO_CURSOR)
 		wsheap_debug_limit(heap);
 	if (rule.mode == WSHEAP_MODE_GUARD || rule.mode == WSHEAP_MODE_SAMPLE) {
 		WRITE_ONCE(stock_wanted, STOCK);
@@ -1434,8 +1434,7 @@ bool wsheap_debug_exit(struct wsheap *heap, size_t size, unsigned long caller)
 	heap->flags = WSHEAP_DEAD | (private ? WSHEAP_NO_SERIALIZE : 0);
 	heap->path = private ? WSHEAP_PATH_PRIVATE_LONG : WSHEAP_PATH_LONG;
 	heap->state = WSHEAP_STATE_LONG | WSHEAP_STATE_GREW;
-	heap->cursor = NULL;
-	heap->limit = NULL;
+	heap->cursor = WSHEAP_NO_CURSOR;
 	heap->used = NULL;
 	heap->free_chunks = NULL;
 	heap->cur = NO_CHUNK;

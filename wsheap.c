@@ -667,7 +667,7 @@ static __always_inline void *wsheap_cut_stretch(struct wsheap *heap,
 	char *mem, *block;
 	size_t begin, end;
 
-	if (!heap->cursor || heap->debug)
+	if (heap->cursor == WSHEAP_NO_CURSOR || heap->debug)
 		return NULL;
 	block = aligned ? PTR_ALIGN(heap->cursor, align) : heap->cursor;
 	chunk = heap->cur;
@@ -678,8 +678,9 @@ static __always_inline void *wsheap_cut_stretch(struct wsheap *heap,
 		return NULL;
 	zeroed = READ_ONCE(chunk->zeroed);
 	ahead = chunk_stretch(chunk, zeroed, end);
-	/* The long path handles a second stretch. */
-	if (ahead < end && (aligned || chunk->zeroed2_end < end))
+	/* The long path handles a second stretch, and what two users at once leave. */
+	if (ahead < end && (aligned || chunk->zeroed2_end < end ||
+			    ahead < begin || ahead < zeroed))
 		return NULL;
 	if (aligned)
 		heap->slack += align - WSHEAP_MIN_ALIGN -
@@ -913,7 +914,6 @@ static void wsheap_end_message(struct wsheap *heap)
 	heap->cur = NO_CHUNK;
 	heap->alt = NO_CHUNK;
 	WRITE_ONCE(heap->left, heap->max_size);
-	heap->slack = 0;
 	heap->next_order = CHUNK_FIRST_ORDER;
 	heap->state &= ~WSHEAP_STATE_GREW;
 	heap->state |= WSHEAP_STATE_LONG;
@@ -1063,6 +1063,7 @@ static noinline void wsheap_reset_long(struct wsheap *heap, unsigned long caller
 		wsheap_decide_retention(heap, &keep);
 		kept = wsheap_trim(heap, &keep, &removed);
 		wsheap_end_message(heap);
+		heap->slack = 0;
 		if (want_init_on_free())
 			wsheap_wipe(heap, kept, &irq, &removed);
 		else

@@ -186,8 +186,8 @@ struct wsheap {
 	/*
 	 * The short path. A block comes from @cursor if it ends at or before
 	 * @limit, which is the nearer of two ends: of the current chunk's
-	 * zeroed bytes, and of the quota. Both are NULL in a heap that has no
-	 * short path or no current chunk.
+	 * zeroed bytes, and of the quota. A heap that has no short path or no
+	 * current chunk has WSHEAP_NO_CURSOR instead, and any limit.
 	 */
 	char *cursor;
 	char *limit;
@@ -697,9 +697,15 @@ static inline int wsheap_status(const struct wsheap *heap)
 	((__force gfp_t)(GFP_ZONEMASK | __GFP_NOFAIL | ~__GFP_BITS_MASK))
 
 /*
+ * Lies beyond each limit, and so does the end of a small block that begins there. One
+ * value for both is read at once. With NULL for the limit, whoever uses the heap at the
+ * same time could read a limit of before.
+ */
+#define WSHEAP_NO_CURSOR	((char *)(-2 * PAGE_SIZE))
+
+/*
  * The short path. It fails, so that the long path decides, if
- *  - the block ends beyond the limit. In a heap without a short path, every
- *    end lies beyond the limit, because that is NULL;
+ *  - the block ends beyond the limit, as it does in a heap without a cursor;
  *  - the block is empty, or so large that the sum wraps: its end does not lie
  *    beyond its start. The sum cannot wrap for a size that is known to be
  *    small. Nor can the alignment, which is a constant up to PAGE_SIZE.

@@ -1023,7 +1023,7 @@ static void sampled_heap_has_its_short_path(struct kunit *test)
 	for (i = 0; i < 2000; i++) {
 		cursor = heap->cursor;
 		KUNIT_ASSERT_NOT_NULL(test, wsheap_alloc(heap, 64, GFP_KERNEL));
-		on_it += cursor && heap->cursor == cursor + 64;
+		on_it += heap->cursor == cursor + 64;
 	}
 	if (!want_init_on_alloc(0))
 		KUNIT_EXPECT_GT(test, on_it, 1500);
@@ -1322,6 +1322,37 @@ static void second_user_is_reported_and_refused(struct kunit *test)
 	}
 }
 
+/* What short calls leave, which look at nothing themselves. */
+static void short_calls_of_two_users_are_found(struct kunit *test)
+{
+	static char other_chunk[64];
+	struct wsheap *heap;
+
+	set_mode(WSHEAP_MODE_NONE);
+	heap = kind_heap(test, OBJECT, 0, WSHEAP_UNLIMITED);
+	take_blocks(test, heap, 1, 100);
+	wsheap_reset(heap);
+	take_blocks(test, heap, 1, 100);
+	/* a reset while a long call is under way */
+	wsheap_claim(heap, (unsigned long)test);
+	listen_begin();
+	wsheap_reset(heap);
+	wsheap_unclaim(heap);
+	listen_end();
+	expect_heard(test, "two users at once");
+	check_heap(test, heap);
+	heap->class->reported = 0;
+	/* a cursor that was read before the chunk changed */
+	heap->cursor = other_chunk;
+	listen_begin();
+	KUNIT_EXPECT_EQ(test, wsheap_reserve(heap, 5000, GFP_KERNEL), 0);
+	listen_end();
+	expect_heard(test, "two users at once");
+	check_heap(test, heap);
+	heap->class->reported = 0;
+	end_heap(test, heap);
+}
+
 static void destroyed_heap_is_reported_and_refuses(struct kunit *test)
 {
 	static const enum wsheap_mode modes[] = {
@@ -1547,6 +1578,7 @@ static struct kunit_case wsheap_debug_cases[] = {
 	KUNIT_CASE(parameter_is_what_was_set),
 	KUNIT_CASE(class_is_in_its_own_mode),
 	KUNIT_CASE(second_user_is_reported_and_refused),
+	KUNIT_CASE(short_calls_of_two_users_are_found),
 	KUNIT_CASE(destroyed_heap_is_reported_and_refuses),
 	KUNIT_CASE_PARAM(mistakes_with_private_blocks_are_found, debug_gen_params),
 	KUNIT_CASE(forgotten_reset_is_reported),

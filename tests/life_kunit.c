@@ -242,7 +242,7 @@ static unsigned int count_free(const struct wsheap *heap)
 
 static size_t cur_room(struct wsheap *heap)
 {
-	if (heap->cursor)
+	if (heap->cursor != WSHEAP_NO_CURSOR)
 		return heap->cur->mem + heap->cur->size - (void *)heap->cursor;
 	return chunk_room(heap->cur);
 }

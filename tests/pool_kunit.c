@@ -3,8 +3,6 @@
  * KUnit tests for pools.
  */
 
-#include <linux/workqueue.h>
-
 #include "kunit.h"
 #include "../pool.h"
 
@@ -274,20 +272,6 @@ static void large_reserve_is_left_while_there_is_memory(struct kunit *test)
 			wsheap_pool_free(pool, heaps[j]);
 		wsheap_pool_destroy(pool);
 	}
-}
-
-struct pool_return {
-	struct delayed_work work;
-	struct wsheap_pool *pool;
-	struct wsheap *heap;
-};
-
-static void pool_return_fn(struct work_struct *work)
-{
-	struct pool_return *ret = container_of(to_delayed_work(work),
-					       struct pool_return, work);
-
-	wsheap_pool_free(ret->pool, ret->heap);
 }
 
 static void caller_that_may_sleep_waits_for_a_heap(struct kunit *test)

@@ -65,8 +65,7 @@ static void check_private(struct kunit *test, struct wsheap *heap)
 		actual += region_actual(region_of(node));
 	KUNIT_ASSERT_EQ(test, actual, actual_of(heap));
 	KUNIT_ASSERT_LE(test, actual, max_size_of(heap));
-	KUNIT_ASSERT_NULL(test, heap->cursor);
-	KUNIT_ASSERT_NULL(test, heap->limit);
+	KUNIT_ASSERT_PTR_EQ(test, heap->cursor, WSHEAP_NO_CURSOR);
 }
 
 static void destroy_private(struct kunit *test, struct wsheap *heap)

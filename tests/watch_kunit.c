@@ -8,7 +8,6 @@
 #include <linux/seq_file.h>
 #include <linux/string.h>
 #include <linux/uio.h>
-#include <linux/workqueue.h>
 
 #include "kunit.h"
 #include "../pool.h"
@@ -636,20 +635,6 @@ static void pool_has_its_figures(struct kunit *test)
 }
 
 #ifdef kunit_activate_static_stub
-struct pool_return {
-	struct delayed_work work;
-	struct wsheap_pool *pool;
-	struct wsheap *heap;
-};
-
-static void pool_return_fn(struct work_struct *work)
-{
-	struct pool_return *ret = container_of(to_delayed_work(work),
-				    struct pool_return, work);
-
-	wsheap_pool_free(ret->pool, ret->heap);
-}
-
 static void waits_and_lack_of_memory_are_counted(struct kunit *test)
 {
 	struct wsheap_args args = { .name = "queue", .initial_size = 100 };
