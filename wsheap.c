@@ -674,7 +674,7 @@ static __always_inline void *wsheap_cut_stretch(struct wsheap *heap,
 	mem = chunk->mem;
 	begin = block - mem;
 	end = begin + ALIGN(size, WSHEAP_MIN_ALIGN);
-	if (end > chunk->size || end <= begin || size > heap->left)
+	if (end > chunk->size || end <= begin || size > READ_ONCE(heap->left))
 		return NULL;
 	zeroed = READ_ONCE(chunk->zeroed);
 	ahead = chunk_stretch(chunk, zeroed, end);
