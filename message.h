@@ -69,9 +69,9 @@ static inline void chunk_take_back(struct wsheap_chunk *chunk, u32 from)
 /*
  * The long path. A serialized heap is locked between wsheap_enter() and
  * wsheap_leave(). Another heap belongs to the call between wsheap_claim() and
- * wsheap_unclaim(), also while memory is obtained. It has no cursor then, so that
- * whoever uses it meanwhile takes the long path, too, and is found out. The current
- * chunk knows how much of it is used. A heap that has no short path is never handed
+ * wsheap_unclaim(), also while memory is obtained. It has no cursor then, and no short
+ * reset or rollback, so that whoever uses it meanwhile takes the long path, too, and
+ * is found out. The current chunk knows how much of it is used. A heap that has no short path is never handed
  * a cursor, which is all that makes it different.
  */
 
@@ -100,6 +100,7 @@ static __always_inline bool wsheap_claim(struct wsheap *heap, unsigned long call
 	if (heap->cursor != WSHEAP_NO_CURSOR)
 		wsheap_take_cursor(heap, caller);
 	WRITE_ONCE(heap->cursor, WSHEAP_NO_CURSOR);
+	heap->state |= WSHEAP_STATE_LONG;
 	return true;
 }
 
@@ -141,7 +142,7 @@ static __always_inline void wsheap_unclaim(struct wsheap *heap)
 {
 	if (heap->flags & WSHEAP_SERIALIZE)
 		return;
-	/* A short reset or rollback has come in between. */
+	/* A short call had begun before, and has ended since. */
 	if (unlikely(heap->cursor != WSHEAP_NO_CURSOR)) {
 		wsheap_report_users(heap, 0);
 		WRITE_ONCE(heap->cursor, WSHEAP_NO_CURSOR);

@@ -232,7 +232,7 @@ noinline void wsheap_report_users(const struct wsheap *heap, unsigned long calle
 				      "two users at once: this call came while another one was under way");
 	else
 		first = wsheap_report(heap, MISTAKE_USERS, other ?: _RET_IP_,
-				      "two users at once: a reset or rollback came while this call was under way");
+				      "two users at once: another call was under way when this one came");
 	/* Of the other one, all that is known is where it was called from. */
 	if (first)
 		dump_stack();

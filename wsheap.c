@@ -73,8 +73,11 @@ static bool chunk_zero(struct wsheap_chunk *chunk, size_t size, u32 end)
 
 	if (leave)
 		end -= size;
-	while ((zeroed = chunk->zeroed) < end) {
+	while ((zeroed = READ_ONCE(chunk->zeroed)) < end) {
 		ahead = chunk_stretch(chunk, zeroed, end);
+		/* Two users at once have changed it. */
+		if (unlikely(ahead < zeroed))
+			break;
 		memset(chunk->mem + zeroed, 0, ahead - zeroed);
 		chunk_set_zeroed(chunk, ahead);
 	}
@@ -111,7 +114,6 @@ bool wsheap_chunk_cut(struct wsheap *heap, struct wsheap_chunk *chunk,
 /* Memory is counted from here on. */
 static void wsheap_add_chunk(struct wsheap *heap, struct wsheap_chunk *chunk)
 {
-	heap->state |= WSHEAP_STATE_LONG;
 	chunk->next = heap->free_chunks;
 	heap->free_chunks = chunk;
 	WRITE_ONCE(heap->actual, heap->actual + wsheap_chunk_actual(chunk));
@@ -192,7 +194,6 @@ static bool wsheap_cut(struct wsheap *heap, struct request *req)
 {
 	if (wsheap_chunk_cut(heap, heap->cur, req))
 		return true;
-	heap->state |= WSHEAP_STATE_LONG;
 	if (heap->state & WSHEAP_STATE_COALESCE)
 		return false;
 	if (!wsheap_chunk_cut(heap, heap->alt, req))
@@ -486,7 +487,6 @@ static bool wsheap_use_room(struct wsheap *heap, size_t bytes,
 
 	if (chunk_room(heap->cur) >= bytes)
 		return true;
-	heap->state |= WSHEAP_STATE_LONG;
 	if (heap->state & WSHEAP_STATE_COALESCE)
 		return false;
 	if (chunk_room(heap->alt) >= bytes) {
@@ -627,7 +627,6 @@ int wsheap_set_max_size(struct wsheap *heap, size_t max_size)
 		WRITE_ONCE(heap->max_size, max_size);
 		WRITE_ONCE(heap->left, max_size);
 		/* The next reset has to look what may stay with this quota. */
-		heap->state |= WSHEAP_STATE_LONG;
 		heap->state |= WSHEAP_STATE_GREW;
 		wsheap_release_keeper(heap, heap->used);
 		wsheap_release_keeper(heap, heap->free_chunks);
@@ -647,9 +646,11 @@ EXPORT_SYMBOL_NS_GPL(wsheap_set_max_size, WSHEAP_NS);
  * be zeroed.
  */
 
-static noinline void *zero_and_return(void *block, void *from, size_t size)
+static noinline void *zero_and_return(void *block, void *from, int size)
 {
-	memset(from, 0, size);
+	/* Less than nothing is what two users at once may leave. */
+	if (likely(size >= 0))
+		memset(from, 0, size);
 	return block;
 }
 
@@ -916,7 +917,6 @@ static void wsheap_end_message(struct wsheap *heap)
 	WRITE_ONCE(heap->left, heap->max_size);
 	heap->next_order = CHUNK_FIRST_ORDER;
 	heap->state &= ~WSHEAP_STATE_GREW;
-	heap->state |= WSHEAP_STATE_LONG;
 }
 
 /* Puts chunks in front of the free ones, and takes their blocks back. */

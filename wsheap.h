@@ -159,8 +159,8 @@ enum wsheap_property_id {
 };
 
 /*
- * A reset has more to do than to take the cursor back. A reset clears this for the
- * next one. It is set when the message leaves its first chunk.
+ * A reset may have more to do than to take the cursor back. A reset clears this for
+ * the next one. A call that takes the long path sets it.
  */
 #define WSHEAP_STATE_LONG	BIT(2)
 /* The same in struct wsheap's @path_state, where any other path is a reason, too. */

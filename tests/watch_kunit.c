@@ -146,7 +146,7 @@ static void class_has_figures_of_its_heaps(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, wsheap_alloc(empty, (size_t)INT_MAX + 1, GFP_KERNEL));
 	KUNIT_EXPECT_NULL(test, wsheap_alloc(empty, SIZE_MAX, GFP_KERNEL));
 	KUNIT_EXPECT_NULL(test, wsheap_alloc(kept, SIZE_MAX, GFP_KERNEL));
-	KUNIT_EXPECT_NULL(test, wsheap_alloc(kept, SIZE_MAX / 2, GFP_KERNEL));
+	KUNIT_EXPECT_NULL(test, wsheap_alloc(kept, SIZE_MAX - 1, GFP_KERNEL));
 	KUNIT_EXPECT_NULL(test, wsheap_alloc_aligned(kept, 8, 3, GFP_KERNEL));
 	KUNIT_EXPECT_NULL(test, wsheap_alloc_aligned(kept, 8, 3, GFP_KERNEL));
 	KUNIT_EXPECT_NULL(test, wsheap_alloc_aligned(kept, 8, 5, GFP_KERNEL));
