@@ -32,6 +32,12 @@
 #define alloc_pages_node_noprof	alloc_pages_node
 #endif
 
+/* Since vmalloc knows alignments, this has one more argument. */
+#ifdef kvmalloc_node_align_noprof
+#define kvmalloc_node_noprof(size, gfp, node) \
+	kvmalloc_node_align_noprof(size, 1, gfp, node)
+#endif
+
 #ifdef CONFIG_X86_FRED
 #include <asm/fred.h>
 #endif
