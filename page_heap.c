@@ -499,7 +499,8 @@ static bool block_map(struct debug_block *block, size_t size, gfp_t gfp, int nod
 
 	if (nr > 1) {
 		pages = kvmalloc_array_noprof(nr, sizeof(*pages),
-					      (gfp & GFP_KERNEL) | __GFP_NORETRY | __GFP_ZERO);
+					      (gfp & GFP_KERNEL) | __GFP_NORETRY |
+					      __GFP_NOWARN | __GFP_ZERO);
 		block->pages = pages;
 		if (!pages)
 			return false;
@@ -617,7 +618,8 @@ static struct debug_block *block_new_slab(const struct wsheap *heap, size_t leng
 		block->mem = slab_alloc(heap, length, align, gfp);
 	if (!block->mem && gfpflags_allow_blocking(gfp) && length > PAGE_SIZE &&
 	    !(heap->flags & WSHEAP_CONTIG) && !(gfp & GFP_ZONEMASK))
-		block->mem = kvmalloc_node_noprof(length, (gfp & GFP_KERNEL) | __GFP_NORETRY,
+		block->mem = kvmalloc_node_noprof(length, (gfp & GFP_KERNEL) |
+						  __GFP_NORETRY | __GFP_NOWARN,
 						  heap->node);
 	if (!block->mem) {
 		kfree(block);
