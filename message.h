@@ -70,24 +70,25 @@ static inline void chunk_take_back(struct wsheap_chunk *chunk, u32 from)
  * The long path. A serialized heap is locked between wsheap_enter() and
  * wsheap_leave(). Another heap belongs to the call between wsheap_claim() and
  * wsheap_unclaim(), also while memory is obtained. It has no cursor then, and no short
- * reset or rollback, so that whoever uses it meanwhile takes the long path, too, and
- * is found out. The current chunk knows how much of it is used. A heap that has no short path is never handed
- * a cursor, which is all that makes it different.
+ * reset or rollback, so that whoever uses it meanwhile takes the long path, too, and is
+ * found out. The current chunk knows how much of it is used. A heap that has no short
+ * path is never handed a cursor, which is all that makes it different.
  */
 
-/*
- * Moves the cursor into the current chunk. Two short calls at once may have left one
- * that belongs to another chunk.
- */
-static __always_inline void wsheap_take_cursor(struct wsheap *heap,
-					       unsigned long caller)
+/* Moves the cursor into the current chunk. */
+static __always_inline void wsheap_take_cursor(struct wsheap *heap)
 {
-	size_t used = heap->cursor - (char *)heap->cur->mem;
+	struct wsheap_chunk *chunk = heap->cur;
+	size_t used = heap->cursor - (char *)chunk->mem;
 
-	if (likely(used <= heap->cur->size))
-		heap->cur->used = used;
-	else
-		wsheap_report_users(heap, caller);
+	if (likely(used <= chunk->zeroed)) {
+		chunk->used = used;
+		return;
+	}
+	/* Two short calls at once. What they have of the chunk is not known any more. */
+	wsheap_report_users(heap, 0);
+	if (chunk != NO_CHUNK)
+		chunk->used = chunk->zeroed;
 }
 
 /* Returns false if another call has the heap. */
@@ -98,9 +99,9 @@ static __always_inline bool wsheap_claim(struct wsheap *heap, unsigned long call
 	if (unlikely(!wsheap_take_user(heap, caller)))
 		return false;
 	if (heap->cursor != WSHEAP_NO_CURSOR)
-		wsheap_take_cursor(heap, caller);
-	WRITE_ONCE(heap->cursor, WSHEAP_NO_CURSOR);
+		wsheap_take_cursor(heap);
 	heap->state |= WSHEAP_STATE_LONG;
+	WRITE_ONCE(heap->cursor, WSHEAP_NO_CURSOR);
 	return true;
 }
 

@@ -19,7 +19,7 @@
  * the heap grows. The short path, wsheap_bump(), moves @cursor towards @limit
  * and touches nothing else. The long path cuts blocks with wsheap_chunk_cut(), takes
  * chunks from @free_chunks, and obtains new ones. It does so between
- * wsheap_enter() and wsheap_leave(), which move the cursor into the chunk and
+ * wsheap_claim() and wsheap_unclaim(), which move the cursor into the chunk and
  * back. A reset moves chunks from @used to @free_chunks, and releases what
  * exceeds the trim size. It never allocates, sleeps or fails.
  */
@@ -1070,13 +1070,12 @@ static noinline void wsheap_reset_long(struct wsheap *heap, unsigned long caller
 			wsheap_put_back(heap, kept);
 		wsheap_begin_message(heap, &keep);
 	}
-	/* A refused block may have set the bit, and nothing else. */
-	if (heap->path == WSHEAP_PATH_SHORT &&
-	    !(heap->flags & WSHEAP_ADAPTIVE) && !want_init_on_free() &&
-	    !heap->debug && heap->cur != NO_CHUNK)
-		heap->state &= ~WSHEAP_STATE_LONG;
 	wsheap_leave(heap, irq);
 	wsheap_unclaim(heap);
+	/* Short calls rely on a cursor. */
+	if (heap->cursor != WSHEAP_NO_CURSOR && !(heap->flags & WSHEAP_ADAPTIVE) &&
+	    !want_init_on_free() && !heap->debug)
+		heap->state &= ~WSHEAP_STATE_LONG;
 	trace_reset(heap, asked, held, caller);
 	if (removed)
 		wsheap_chunk_release_all(heap, removed, false);

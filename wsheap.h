@@ -705,7 +705,7 @@ static inline int wsheap_status(const struct wsheap *heap)
 
 /*
  * The short path. It fails, so that the long path decides, if
- *  - the block ends beyond the limit, as it does in a heap without a cursor;
+ *  - the block ends beyond the limit, as a small one does in a heap without a cursor;
  *  - the block is empty, or so large that the sum wraps: its end does not lie
  *    beyond its start. The sum cannot wrap for a size that is known to be
  *    small. Nor can the alignment, which is a constant up to PAGE_SIZE.

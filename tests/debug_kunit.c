@@ -1340,7 +1340,7 @@ static void short_calls_of_two_users_are_found(struct kunit *test)
 	listen_begin();
 	wsheap_unclaim(heap);
 	listen_end();
-	expect_heard(test, "two users at once");
+	expect_heard(test, "two users at once: another call");
 	check_heap(test, heap);
 	heap->class->reported = 0;
 	/* a cursor that was read before the chunk changed */
@@ -1348,7 +1348,7 @@ static void short_calls_of_two_users_are_found(struct kunit *test)
 	listen_begin();
 	KUNIT_EXPECT_EQ(test, wsheap_reserve(heap, 5000, GFP_KERNEL), 0);
 	listen_end();
-	expect_heard(test, "two users at once");
+	expect_heard(test, "two users at once: another call");
 	check_heap(test, heap);
 	heap->class->reported = 0;
 	end_heap(test, heap);
