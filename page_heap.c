@@ -967,6 +967,7 @@ static void block_end(struct debug_block *block, unsigned long caller)
 {
 	bool guard = block->mode == WSHEAP_MODE_GUARD;
 	unsigned long irq;
+	size_t waiting;
 
 	block->ended = caller ?: _RET_IP_;
 	block->ended_at = jiffies;
@@ -983,12 +984,13 @@ static void block_end(struct debug_block *block, unsigned long caller)
 	list_add_tail(&block->node, guard ? &still_mapped : &quarantine);
 	if (!guard)
 		quarantined += block->length;
+	waiting = quarantined;
 	spin_unlock_irqrestore(&page_heap_lock, irq);
-	if (guard || READ_ONCE(quarantined) > QUARANTINE_MOST)
+	if (guard || waiting > QUARANTINE_MOST)
 		mod_delayed_work(system_wq, &quarantine_work, 0);
 	else
 		schedule_delayed_work(&quarantine_work, QUARANTINE_TIME);
-	if (READ_ONCE(quarantined) > QUARANTINE_LIMIT)
+	if (waiting > QUARANTINE_LIMIT)
 		quarantine_relieve();
 }
 

@@ -50,10 +50,11 @@ build_fuzzer() {
 		[[ ! $header =~ ^$own$ && -e $tools/include/$header ]] ||
 			install -m 644 -D /dev/null "$build/include/$header"
 	done
-	# All but tests, pools, and what loads the module.
+	# All but tests, pools, what loads the module, and what looks into heaps.
 	mapfile -t units < <(find "$src" -maxdepth 1 -name '*.c' \
 		! -name '*_kunit.c' ! -name '*.mod.c' \
-		! -name main.c ! -name pool.c)
+		! -name main.c ! -name pool.c ! -name class.c ! -name fail.c \
+		! -name page_heap.c ! -name trace.c ! -name watch.c)
 	for unit in "${units[@]}" "$tools"/lib/{rbtree,find_bit}.c; do
 		file=$build/$(basename "$unit" .c).o
 		"$cc" "${flags[@]}" "${sanitize[@]}" "${instrument[@]}" \

@@ -1425,7 +1425,7 @@ static bool run_begin(const u8 *header)
 			shim.init_on_alloc ? " init_on_alloc" : "",
 			shim.init_on_free ? " init_on_free" : "",
 			interferes ? " interferes" : "", shim.limit);
-	wsheap_private_debug = m.debug;
+	wsheap_debug = m.debug;
 	if (m.allowed != GOOD) {
 		size_t limit = shim.limit;
 

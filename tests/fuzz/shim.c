@@ -15,6 +15,8 @@
 #include <stdio.h>
 #include <sys/mman.h>
 
+#include "internal.h"
+
 #if defined(__SANITIZE_ADDRESS__) || defined(SHIM_ASAN)
 #include <sanitizer/asan_interface.h>
 #define SHIM_POISONS	1
@@ -460,6 +462,97 @@ bool flush_work(struct work_struct *work)
 }
 
 /*
+ * What looks into heaps. No heap is in a mode, and one class has all of them.
+ */
+
+static struct wsheap_counts counts;
+static struct wsheap_class class = { .counts = &counts, .name = "fuzz", .module = "fuzz" };
+
+bool wsheap_debug, wsheap_debug_new, wsheap_tracing;
+
+struct wsheap_class *wsheap_class_get(struct wsheap_creator *creator, const char *name,
+				      bool pool)
+{
+	return &class;
+}
+
+void wsheap_class_add_messages(const struct wsheap *heap)
+{
+}
+
+void wsheap_class_note_peak(size_t *peak, size_t size)
+{
+	*peak = max(*peak, size);
+}
+
+void wsheap_class_count_refusal(struct wsheap_class *class, int code, bool group)
+{
+}
+
+const char *wsheap_name(const struct wsheap *heap)
+{
+	return heap->class->name;
+}
+
+#define NO_MODE { shim_finding("a heap is in a mode"); }
+
+void wsheap_debug_update(void)
+{
+}
+
+void wsheap_debug_dump(const struct wsheap *heap)
+{
+}
+
+void wsheap_debug_setup(struct wsheap *heap, bool asked, gfp_t gfp)
+NO_MODE
+
+void wsheap_debug_limit(struct wsheap *heap)
+NO_MODE
+
+void *wsheap_debug_take(struct wsheap *heap, void *place, size_t size, size_t align,
+			gfp_t gfp, unsigned long caller)
+NO_MODE
+
+enum wsheap_mistake wsheap_debug_find(const struct wsheap *heap, const void *p,
+				      void **place)
+NO_MODE
+
+bool wsheap_debug_has(const struct wsheap *heap, const void *p)
+NO_MODE
+
+void *wsheap_debug_place(const struct wsheap *heap, const void *p)
+NO_MODE
+
+void *wsheap_debug_address(const struct wsheap *heap, const void *place)
+NO_MODE
+
+void *wsheap_debug_resize(struct wsheap *heap, void *place, void *p, size_t old,
+			  size_t size, gfp_t gfp, unsigned long caller)
+NO_MODE
+
+void wsheap_debug_end(struct wsheap *heap, const void *p, unsigned long caller)
+NO_MODE
+
+void wsheap_debug_end_all(struct wsheap *heap, unsigned long caller)
+NO_MODE
+
+u32 wsheap_debug_mark(struct wsheap *heap)
+NO_MODE
+
+void wsheap_debug_rollback(struct wsheap *heap, u32 serial, unsigned long caller)
+NO_MODE
+
+bool wsheap_debug_has_ended(const struct wsheap *heap, const void *p)
+NO_MODE
+
+bool wsheap_debug_exit(struct wsheap *heap, size_t size, unsigned long caller)
+NO_MODE
+
+void wsheap_debug_refused(struct wsheap *heap, unsigned long caller)
+NO_MODE
+
+/*
  * A run.
  */
 
@@ -474,6 +567,7 @@ void shim_begin(u64 seed)
 			free_pages[nr_free_pages++] = i;
 	}
 	memset(&shim, 0, sizeof(shim));
+	class.reported = 0;
 	shim.random = seed;
 	shim.task = &first_task;
 	areas_made = 0;

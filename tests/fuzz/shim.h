@@ -190,6 +190,15 @@ u64 shim_random(void);
 __printf(1, 2) __noreturn void shim_finding(const char *format, ...);
 void shim_log(const char *format, ...);
 
+struct va_format {
+	const char *fmt;
+	va_list *va;
+};
+
+#define test_and_set_bit(n, map) \
+	({ bool __was = test_bit(n, map); __set_bit(n, map); __was; })
+#define dump_stack()	do { } while (0)
+#define pr_info(...)	do { } while (0)
 #define pr_err(format, ...)	shim_log(pr_fmt(format), ##__VA_ARGS__)
 #define pr_warn			pr_err
 #define WARN(condition, ...) ({						\
@@ -264,6 +273,7 @@ bool spin_trylock(spinlock_t *lock);
 #define atomic_dec_return_release(v)	(--(v)->counter)
 #define atomic_read_acquire(v)		((v)->counter)
 #define atomic_long_read(v)		((v)->counter)
+#define atomic_long_inc(v)		((void)(v)->counter++)
 #define atomic_long_sub(n, v)		((void)((v)->counter -= (n)))
 #define atomic_long_try_cmpxchg(v, old, new) \
 	((v)->counter == *(old) ? ((v)->counter = (new), true) : \
@@ -375,8 +385,33 @@ struct work_struct {
 bool queue_work(struct workqueue_struct *wq, struct work_struct *work);
 bool flush_work(struct work_struct *work);
 
-/* A parameter of the module. */
-extern bool wsheap_private_debug;
+/* There is one CPU. */
+#define __percpu
+#define this_cpu_inc(x)			((void)(x)++)
+#define this_cpu_dec(x)			((void)(x)--)
+#define this_cpu_add(x, n)		((void)((x) += (n)))
+#define ASSERT_EXCLUSIVE_WRITER(x)	do { } while (0)
+
+#ifndef cmpxchg_acquire
+#define cmpxchg_acquire(p, old, new)				\
+	({ typeof(*(p)) __was = *(p); if (__was == (old)) *(p) = (new); __was; })
+#endif
+#ifndef smp_store_release
+#define smp_store_release(p, value)	((void)(*(p) = (value)))
+#endif
+#define DEFINE_MUTEX(name)		int name
+#define mutex_lock(mutex)		((void)(mutex))
+#define mutex_unlock(mutex)		((void)(mutex))
+
+/* Nobody traces. */
+#define TP_PROTO(...)	__VA_ARGS__
+#define TRACE_EVENT(name, proto, ...)				\
+	static inline void trace_##name(proto) { }		\
+	static inline bool trace_##name##_enabled(void) { return false; }
+#define TRACE_EVENT_FN(name, proto, ...)	TRACE_EVENT(name, PARAMS(proto))
+#define DECLARE_EVENT_CLASS(...)
+#define DEFINE_EVENT(class, name, proto, ...)	TRACE_EVENT(name, PARAMS(proto))
+#define PARAMS(...)	__VA_ARGS__
 
 /* What is declared, and not used here. */
 
