@@ -697,9 +697,9 @@ static inline int wsheap_status(const struct wsheap *heap)
 	((__force gfp_t)(GFP_ZONEMASK | __GFP_NOFAIL | ~__GFP_BITS_MASK))
 
 /*
- * Lies beyond each limit, and so does the end of a small block that begins there. One
- * value for both is read at once. With NULL for the limit, whoever uses the heap at the
- * same time could read a limit of before.
+ * The cursor of a heap that has none. It lies beyond every limit, and so does the end
+ * of a small block there. NULL would need a limit of NULL beside it, and a caller that
+ * wrongly shares the heap could read the two at different times.
  */
 #define WSHEAP_NO_CURSOR	((char *)(-2 * PAGE_SIZE))
 
