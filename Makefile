@@ -8,11 +8,34 @@ export KERNEL_SRC KERNEL KERNEL_IMAGE ACCEL PORT KEEP
 modules clean: kernel
 	$(MAKE) -C $(KERNEL_DIR) M=$(CURDIR) $@
 
-# Beside the module, what the build of another driver needs.
+# What modules that use wsheap are built with, besides its symbols.
+headers := wsheap.h wsheap_compat.h
+
+# The directory of symbols has the name of the kernel that they are of.
 modules_install: kernel
+	@test ! -e $(INSTALL_MOD_PATH)/var/lib/dkms/wsheap || { \
+		echo 'error: DKMS has installed wsheap: remove it first, by' \
+			'"make dkms-remove" or with the package wsheap-dkms' >&2; \
+		exit 1; }
 	$(MAKE) -C $(KERNEL_DIR) M=$(CURDIR) $@
-	install -D -m 644 -t $(INSTALL_MOD_PATH)/usr/src/wsheap-$(version) \
-		wsheap.h wsheap_compat.h Module.symvers
+	install -D -m 644 -t $(INSTALL_MOD_PATH)/usr/src/wsheap $(headers)
+	install -D -m 644 -t $(INSTALL_MOD_PATH)/usr/src/wsheap/$(shell \
+		cat $(KERNEL_DIR)/include/config/kernel.release) Module.symvers
+
+# What DKMS builds from, where it looks for it.
+dkms_source = $(DESTDIR)/usr/src/wsheap-$(version)
+dkms-source:
+	install -D -m 644 -t $(dkms_source) Kbuild \
+		$(filter-out wsheap_kunit.c %.mod.c,$(wildcard *.c *.h))
+	install -D -m 755 -t $(dkms_source)/scripts scripts/dkms-symbols
+	sed 's/#MODULE_VERSION#/$(version)/' dkms.conf > $(dkms_source)/dkms.conf
+	install -D -m 644 -t $(DESTDIR)/usr/src/wsheap $(headers)
+
+version:
+	@echo $(version)
+
+dkms-install dkms-remove:
+	@scripts/dkms.sh $@
 
 kernel:
 	@test -e $(KERNEL_DIR)/Makefile || { \
@@ -20,14 +43,17 @@ kernel:
 			'install linux-headers-$(shell uname -r), or set KERNEL_DIR=' >&2; \
 		exit 1; }
 
-demo test mistakes test-arch bench fuzz check doc: export KERNEL_DIR := \
+demo test mistakes test-arch bench fuzz check doc deb package-test: export KERNEL_DIR := \
 	$(if $(filter file,$(origin KERNEL_DIR)),,$(KERNEL_DIR))
-demo test mistakes test-arch bench fuzz check doc:
+demo test mistakes test-arch bench fuzz check doc deb package-test:
 	@scripts/$@.sh
 
 help:
 	@echo 'make                  build wsheap.ko for the running kernel'
 	@echo 'make modules_install  install it, and what drivers are built with'
+	@echo 'make dkms-install     have DKMS build and install it for each kernel'
+	@echo 'make dkms-remove      take that out again'
+	@echo 'make deb              Debian packages of the module, the tools and a driver'
 	@echo 'make clean            remove what the build made'
 	@echo 'make demo             boot a stock kernel with it and talk to it by curl'
 	@echo 'make test             all tests: KUnit under UML, stress under QEMU'
@@ -36,6 +62,7 @@ help:
 	@echo 'make bench            what messages cost with wsheap and its peers'
 	@echo 'make fuzz             a fuzzer in user space on private heaps'
 	@echo 'make check            static checks: sparse, checkpatch, kernel-doc'
+	@echo 'make package-test     install, upgrade and remove the packages in a fresh Debian'
 	@echo 'make doc              the documentation as HTML'
 	@echo
 	@echo 'KERNEL_DIR=   build directory of another kernel'
@@ -45,4 +72,5 @@ help:
 	@echo 'ACCEL=kvm     KVM for demo and test, where it works'
 	@echo 'KEEP=1        make demo leaves the guest running; PORT= its port'
 
-.PHONY: modules modules_install clean kernel demo test mistakes test-arch bench fuzz check doc help
+.PHONY: modules modules_install clean kernel version dkms-source dkms-install dkms-remove \
+	demo test mistakes test-arch bench fuzz check doc deb package-test help

@@ -30,7 +30,7 @@ build_strictly() {
 	{
 		make -s -C "$headers" M="$build" W=1 C=2 modules || return 1
 		for part in samples/hello samples/httpd tests bench; do
-			make -s -C "$headers" M="$build/$part" W=1 C=2 \
+			make -s -C "$headers" M="$build/$part" W=1 C=2 WSHEAP="$build" \
 				KBUILD_EXTRA_SYMBOLS="$build/Module.symvers" \
 				modules || return 1
 		done
@@ -50,12 +50,13 @@ install_elsewhere() {
 	find "$to/lib/modules/$release" -name 'wsheap.ko*' | grep . >/dev/null ||
 		echo "no wsheap.ko below $to"
 	version=$(tr '\0' '\n' < "$build/wsheap.ko" | sed -n 's/^version=//p')
+	[ -n "$version" ] || echo "wsheap.ko has no version"
 	mkdir "$to/driver"
 	cp "$build"/samples/hello/*.c "$to/driver"
 	cat > "$to/driver/Kbuild" <<-END
 		obj-m := hello.o hello_parser.o
-		ccflags-y := -I$to/usr/src/wsheap-${version:-?}
-		KBUILD_EXTRA_SYMBOLS := $to/usr/src/wsheap-${version:-?}/Module.symvers
+		ccflags-y := -I$to/usr/src/wsheap
+		KBUILD_EXTRA_SYMBOLS := $to/usr/src/wsheap/\$(KERNELRELEASE)/Module.symvers
 	END
 	make -s -C "$headers" M="$to/driver" modules 2>&1 |
 		{ grep -v 'Skipping BTF generation' || true; }
