@@ -646,6 +646,31 @@ def to_json(data):
                   re.sub(r"\n *", " ", match[0]), text) + "\n"
 
 
+# Readable on a page of either scheme, and where the page is as wide as a phone.
+STYLE = """<style>
+text { font: 14px system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; fill: #1b1b1a; }
+.title { font-size: 16px; font-weight: bold; }
+.small { font-size: 13px; fill: #4d4d4a; }
+.own { font-weight: bold; }
+.panel { fill: #fcfcfb; stroke: #d4d4d0; }
+.grid { stroke: #deded9; }
+.axis { stroke: #62625e; }
+.soap { fill: #0b5c8e; }
+.json { fill: #c56a00; }
+.x509 { fill: #3f7d2e; }
+@media (prefers-color-scheme: dark) {
+text { fill: #e2e3e4; }
+.small { fill: #b4b7ba; }
+.panel { fill: #1b1e21; stroke: #3a3f44; }
+.grid { stroke: #363b40; }
+.axis { stroke: #a4a8ac; }
+.soap { fill: #6cb6ea; }
+.json { fill: #f0a64b; }
+.x509 { fill: #86c770; }
+}
+</style>"""
+
+
 def to_svg(report, about):
     """Horizontal bars, a group for each allocator, the cheapest first."""
     place = COUNTED[0]
@@ -665,54 +690,56 @@ def to_svg(report, about):
     step = next(s * 10 ** e for e in range(9) for s in (1, 2, 5)
                 if highest / (s * 10 ** e) <= 6)
 
-    colours = ("#0b5c8e", "#d97c0b", "#4d8f3a")
-    bar, gap, left, top, width = 13, 16, 150, 84, 560
-    height = top + len(groups) * (3 * bar + gap) + 50
+    # A name is above its bars, and behind the longest bar is room for its figure.
+    name, bar, gap, left, top, width = 20, 14, 12, 18, 116, 480
+    full = left + width + 62
+    base = top + len(groups) * (name + 3 * bar + gap)
+    height = base + 56
     scale = width / highest
 
     out = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="800" '
-        f'height="{height}" viewBox="0 0 800 {height}" '
-        f'font-family="sans-serif" font-size="12" fill="#222222">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{full}" '
+        f'height="{height}" viewBox="0 0 {full} {height}">',
         "<title>Instructions for each block, by allocator</title>",
-        f'<rect width="800" height="{height}" fill="#ffffff"/>',
-        '<text x="16" y="26" font-size="16" font-weight="bold">'
+        STYLE,
+        f'<rect class="panel" x="0.5" y="0.5" width="{full - 1}" '
+        f'height="{height - 1}" rx="6"/>',
+        f'<text class="title" x="{left}" y="30">'
         "What a block costs, its release included</text>",
-        '<text x="16" y="46" fill="#555555">Kernel {}, {}, init_on_alloc=0, '
-        "without the loop's own cost</text>".format(*about),
+        f'<text class="small" x="{left}" y="52">Kernel {about[0]}, '
+        f"{about[1]},</text>",
+        f'<text class="small" x="{left}" y="70">init_on_alloc=0, without the '
+        "loop's own cost</text>",
     ]
     x = left
-    for trace, colour in zip(TRACES, colours):
-        out.append(f'<rect x="{x}" y="58" width="12" height="12" '
-                   f'fill="{colour}"/>')
-        out.append(f'<text x="{x + 18}" y="68">{trace}</text>')
+    for trace in TRACES:
+        out.append(f'<rect class="{trace}" x="{x}" y="84" width="12" '
+                   'height="12"/>')
+        out.append(f'<text x="{x + 18}" y="95">{trace}</text>')
         x += 80
-    base = height - 46
     tick = 0
     while tick <= highest:
         x = left + tick * scale
-        out.append(f'<line x1="{x:.1f}" y1="{top - 4}" x2="{x:.1f}" '
-                   f'y2="{base}" stroke="#dddddd"/>')
-        out.append(f'<text x="{x:.1f}" y="{base + 16}" '
+        out.append(f'<path class="{"grid" if tick else "axis"}" '
+                   f'd="M{x:.1f} {top - 4}V{base}"/>')
+        out.append(f'<text class="small" x="{x:.1f}" y="{base + 18}" '
                    f'text-anchor="middle">{tick}</text>')
         tick += step
-    out.append(f'<text x="{left + width / 2}" y="{base + 36}" '
+    out.append(f'<text class="small" x="{left + width / 2}" y="{base + 40}" '
                'text-anchor="middle">instructions for each block</text>')
     y = top
     for row, values in groups:
-        weight = ' font-weight="bold"' if row.startswith("wsheap") else ""
-        out.append(f'<text x="{left - 10}" y="{y + 1.5 * bar + 4:.1f}" '
-                   f'text-anchor="end"{weight}>{row}</text>')
-        for value, colour in zip(values, colours):
-            out.append(f'<rect x="{left}" y="{y}" width="{value * scale:.1f}" '
-                       f'height="{bar - 1}" fill="{colour}"/>')
+        own = ' class="own"' if row.startswith("wsheap") else ""
+        out.append(f'<text{own} x="{left + 6}" y="{y + name - 6}">{row}</text>')
+        y += name
+        for value, trace in zip(values, TRACES):
+            out.append(f'<rect class="{trace}" x="{left}" y="{y}" '
+                       f'width="{value * scale:.1f}" height="{bar - 1}"/>')
             label = f"{value:.1f}" if value < 100 else f"{value:.0f}"
-            out.append(f'<text x="{left + value * scale + 5:.1f}" '
-                       f'y="{y + bar - 3}" font-size="11">{label}</text>')
+            out.append(f'<text class="small" x="{left + value * scale + 6:.1f}" '
+                       f'y="{y + bar - 2}">{label}</text>')
             y += bar
         y += gap
-    out.append(f'<line x1="{left}" y1="{top - 4}" x2="{left}" y2="{base}" '
-               'stroke="#555555"/>')
     return "\n".join(out) + "\n</svg>\n"
 
 
