@@ -317,10 +317,10 @@ guest_command() {
 		"$@")
 }
 
-# log_is_clean LOG: shows what a kernel complained of, if it did.
+# log_is_clean [LOG]: shows what a kernel complained of, if it did.
 log_is_clean() {
 	! grep -a -n -E \
-		'BUG|WARNING|Oops|Call Trace|Kernel panic|oom-killer|Out of memory|never destroyed|[Ll]eak|Unexpected gfp|Fix(ing up| your code)' "$1"
+		'BUG|WARNING|Oops|Call Trace|Kernel panic|oom-killer|Out of memory|never destroyed|[Ll]eak|Unexpected gfp|Fix(ing up| your code)' "${1:--}"
 }
 
 # What the scripts that test have counted. Their last line has the sum.

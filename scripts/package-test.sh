@@ -1,0 +1,280 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Installs the packages in a fresh Debian root with the headers of two kernels, boots the
+# stock kernel with that root in QEMU, upgrades the packages to a higher version, boots
+# again and removes them. The last line has the sum.
+#
+# The root is a directory. It has processes and mounts of its own, so nothing is left
+# on this machine but files in the cache.
+
+. "$(dirname "$0")/common.sh"
+
+say "wsheap packages: install, boot, upgrade and remove them in a fresh Debian (about 9 minutes on a bare machine, 5 when run again)"
+have_apt || die "this test needs apt, which Debian and Ubuntu have"
+need debootstrap:debootstrap mke2fs:e2fsprogs unshare:util-linux \
+	qemu-system-x86_64:qemu-system-x86
+[ "$(id -u)" = 0 ] || die "this test makes a Debian root, which needs root: run it with sudo"
+
+codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+for series in 6.1 6.12; do
+	find_release
+	releases="${releases:-} $release"
+done
+# The one to boot is the newest, as the boot loader would choose.
+booted=$release
+# A kernel that comes when the packages are there. It shares most of its headers.
+new_kernel=${booted/-amd64/-cloud-amd64}
+log=$cache/package-test.log
+: > "$log"
+
+root=$cache/root.$$
+disk=$cache/disk.$$
+trap 'rm -rf "$root" "$disk" "$cache/base.$$"' EXIT
+trap 'exit 130' INT TERM
+
+# in_root ROOT COMMAND: by the shell, as on a machine that runs another kernel.
+in_root() {
+	unshare --mount --pid --fork --mount-proc="$1/proc" chroot "$1" /usr/bin/env -i \
+		PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 \
+		DEBIAN_FRONTEND=noninteractive sh -c "$2"
+}
+
+# run WHAT COMMAND: a step in the root that has to succeed.
+run() {
+	echo "----- $1: $2" >> "$log"
+	in_root "$root" "$2" >> "$log" 2>&1 || {
+		tail -n 30 "$log" >&2
+		die "the step \"$1\" failed; the end of $log is above"
+	}
+}
+
+# The root of a machine that has both kernels' headers and DKMS. It is kept, because
+# nothing of it is under test.
+base=$cache/root-$codename-${releases// /-}
+if [ ! -d "$base" ]; then
+	say "making a Debian root with debootstrap (3 minutes, once)"
+	debootstrap --variant=minbase "$codename" "$cache/base.$$" "$(
+		apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' \
+			'Origin: Debian' "Codename: $codename" | head -n 1)" >> "$log" 2>&1 ||
+		{ tail -n 20 "$log" >&2; die "debootstrap failed; the end of $log is above"; }
+	apt-get indextargets --format 'deb $(REPO_URI) $(RELEASE) $(COMPONENT)' \
+		'Created-By: Packages' 'Origin: Debian' > "$cache/base.$$/etc/apt/sources.list"
+	cp -L /etc/resolv.conf "$cache/base.$$/etc/"
+	cp -r /etc/apt/apt.conf.d "$cache/base.$$/etc/apt/"
+	in_root "$cache/base.$$" "set -e
+		apt-get -qq update
+		apt-get -qq install -y --no-install-recommends initramfs-tools \
+			linux-image-$booted
+		apt-get -qq install -y --no-install-recommends dkms openssl \
+			$(printf 'linux-headers-%s ' $releases)
+		apt-get clean" >> "$log" 2>&1 ||
+		{ tail -n 20 "$log" >&2; die "the root is not complete; the end of $log is above"; }
+	mv "$cache/base.$$" "$base"
+fi
+
+say "copying the root"
+rm -rf "$root"
+cp -a "$base" "$root"
+
+# files: what is in the root, but for what any installation changes.
+files() {
+	(cd "$root" && find . -xdev \( -path ./proc -o -path ./dev -o -path ./tmp \
+		-o -path ./var/log -o -path ./var/cache -o -path ./var/lib/dpkg \
+		-o -path ./var/lib/apt -o -name __pycache__ \) -prune -o -print) | sort
+}
+# What depmod makes, and the key with which DKMS signs, are not of the packages.
+for release in $releases; do
+	run "depmod" "depmod $release"
+done
+run "a key for signatures" "openssl req -new -x509 -nodes -days 36500 \
+	-subj '/CN=DKMS module signing key' -newkey rsa:2048 \
+	-keyout /var/lib/dkms/mok.key -outform DER -out /var/lib/dkms/mok.pub"
+files > "$cache/package-test.before"
+
+version=$(make -s -C "$top" version)
+higher=$version.1
+"$top/scripts/deb.sh"
+mkdir "$root/tmp/deb"
+cp "$cache"/deb/*.deb "$root/tmp/deb/"
+VERSION=$higher DEB_OUT=$cache/deb-higher "$top/scripts/deb.sh"
+mkdir "$root/tmp/higher"
+cp "$cache"/deb-higher/wsheap-*.deb "$root/tmp/higher/"
+
+# is_built NAME VERSION RELEASE: as DKMS says, and as modprobe would find it.
+is_built() {
+	check "DKMS has $1 $2 installed for $3" "$1/$2, $3, x86_64: installed" \
+		"$(in_root "$root" "dkms status $1/$2 -k $3" 2>> "$log" | head -n 1)"
+	check "modprobe finds $1 of $3" "/lib/modules/$3/updates/dkms" \
+		"$(dirname "$(in_root "$root" "modinfo -k $3 -n $1" 2>&1)")"
+}
+
+# has_symbols VERSION RELEASE: of the build that is installed.
+has_symbols() {
+	check "the symbols of $1 for $2 are where drivers look" yes "$(
+		[ "$(readlink "$root/usr/src/wsheap/$2")" = \
+			"/var/lib/dkms/wsheap/$1/$2/x86_64/module" ] &&
+		in_root "$root" "grep -q '__wsheap_create.*WSHEAP' /usr/src/wsheap/$2/Module.symvers" &&
+		echo yes)"
+	check "hello for $2 has their versions" yes "$(in_root "$root" "
+		modprobe --dump-modversions \$(modinfo -k $2 -n hello) | grep __wsheap_ |
+		while read crc name; do
+			grep -q \"^\$crc	\$name	\" /usr/src/wsheap/$2/Module.symvers || exit 1
+		done && echo yes")"
+}
+
+say "installing the packages: DKMS builds for$releases (2 minutes)"
+run "install" "apt-get -qq install -y --no-install-recommends /tmp/deb/*.deb"
+for release in $releases; do
+	is_built wsheap "$version" "$release"
+	is_built hello 1.0 "$release"
+	has_symbols "$version" "$release"
+done
+check "the header is where drivers look" yes \
+	"$(cmp "$top/wsheap.h" "$root/usr/src/wsheap/wsheap.h" && echo yes)"
+check "the tools have man pages" 2 \
+	"$(cd "$root/usr/share/man/man1" && ls wsheap-top.1.gz wsheap-advise.1.gz | wc -l)"
+
+say "a new kernel comes, $new_kernel: DKMS builds for it (a minute)"
+run "new kernel" "apt-get -qq update &&
+	apt-get -qq install -y --no-install-recommends linux-headers-$new_kernel"
+is_built wsheap "$version" "$new_kernel"
+is_built hello 1.0 "$new_kernel"
+has_symbols "$version" "$new_kernel"
+
+say "an initramfs with hello_parser, as a storage driver would be in it (a minute)"
+run "initramfs" "cp -r /etc/initramfs-tools /tmp/initramfs &&
+	echo hello_parser >> /tmp/initramfs/modules &&
+	mkinitramfs -d /tmp/initramfs -o /tmp/initrd $booted"
+check "it has wsheap, too" 1 \
+	"$(in_root "$root" "lsinitramfs /tmp/initrd" | grep -c '/wsheap\.ko' || true)"
+
+# What the guest runs in place of an init system. The kernel's own log is part of what
+# is looked at.
+cat > "$root/package-test" <<'END'
+#!/bin/sh
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin
+mount -t proc proc /proc 2>/dev/null
+mount -t sysfs sys /sys 2>/dev/null
+mount -t debugfs debug /sys/kernel/debug
+mount -t securityfs security /sys/kernel/security
+try() { echo "guest: \$ $*"; "$@" 2>&1 | sed 's/^/guest: /'; }
+# The initramfs may have loaded it.
+try grep -c '^hello_parser ' /proc/modules
+rmmod hello_parser wsheap 2>/dev/null
+try modprobe hello
+try grep -c '^wsheap .* hello,' /proc/modules
+try cat /sys/module/wsheap/version
+try wsheap-top -o
+try wsheap-advise --watch 1 --count 1
+try modprobe -r hello
+try grep -c wsheap /proc/modules
+try modinfo -F signer wsheap
+xzcat "$(modinfo -n wsheap)" > /tmp/unsigned.ko
+strip -g /tmp/unsigned.ko
+# What a kernel does that was booted with Secure Boot: some do the one, some the other.
+echo integrity > /sys/kernel/security/lockdown
+try modprobe wsheap
+echo 1 > /sys/module/module/parameters/sig_enforce
+try modprobe -v wsheap
+try insmod /tmp/unsigned.ko
+echo 'guest: the end'
+echo o > /proc/sysrq-trigger
+sleep 60
+END
+chmod +x "$root/package-test"
+
+# boot WHAT: the stock kernel with the root. Sets guest, its console.
+boot() {
+	guest=$cache/package-test-$1.log
+	rm -f "$disk"
+	mke2fs -q -t ext4 -d "$root" "$disk" \
+		"$(($(du -sm "$root" | cut -f 1) * 5 / 4 + 200))M" >> "$log" 2>&1
+	timeout 400 qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m 1024 \
+		-display none -monitor none -serial stdio -no-reboot -nic none \
+		-drive "file=$disk,format=raw,if=ide" \
+		-kernel "$root/boot/vmlinuz-$booted" -initrd "$root/tmp/initrd" -append \
+		"root=/dev/sda rw console=ttyS0 quiet loglevel=7 panic=-1 init=/package-test" \
+		< /dev/null 2>&1 | tr -d '\r' > "$guest" || true
+	rm -f "$disk"
+	grep -q 'guest: the end' "$guest" || {
+		tail -n 40 "$guest" >&2
+		die "the guest did not come to its end; its console is above"
+	}
+}
+
+# said COMMAND: what the guest printed for it.
+said() {
+	awk -v "asked=guest: \$ $1" '$0 == asked { on = 1; next }
+		/^guest: (\$|the end)/ { on = 0 }
+		on && sub(/^guest: /, "")' "$guest"
+}
+
+kernel_log() { grep '^\[' "$guest"; }
+logged() { kernel_log | grep -c "$1"; }
+
+say "booting $booted with that root (a minute)"
+boot first
+check "the initramfs has loaded hello_parser, and wsheap with it" 1 \
+	"$(said "grep -c ^hello_parser  /proc/modules")"
+check "modprobe hello says nothing" '' "$(said 'modprobe hello')"
+check "it has brought wsheap along" 1 "$(said 'grep -c ^wsheap .* hello, /proc/modules')"
+check "wsheap is the version installed" "$version" "$(said 'cat /sys/module/wsheap/version')"
+check "hello has allocated and counted" yes \
+	"$(grep -q 'hello: 12 bytes asked for, 512 held' "$guest" && echo yes)"
+check "wsheap-top shows its class" yes \
+	"$(said 'wsheap-top -o' | grep -q ' hello  *hello$' && echo yes)"
+check "modprobe -r takes both out" 0 "$(said 'grep -c wsheap /proc/modules')"
+check "DKMS has signed it" "DKMS module signing key" "$(said 'modinfo -F signer wsheap')"
+check "a kernel that is locked down refuses it, since it does not know the key" \
+	"modprobe: ERROR: could not insert 'wsheap': Operation not permitted" \
+	"$(said 'modprobe wsheap')"
+check "so does one that enforces signatures" \
+	"modprobe: ERROR: could not insert 'wsheap': Key was rejected by service" \
+	"$(said 'modprobe -v wsheap' | tail -n 1)"
+check "and it refuses a module without a signature" \
+	"insmod: ERROR: could not insert module /tmp/unsigned.ko: Key was rejected by service" \
+	"$(said 'insmod /tmp/unsigned.ko')"
+check "the kernel says why" "1 1 1" \
+	"$(logged 'Lockdown: modprobe: unsigned module loading is restricted') $(
+	logged 'Loading of module with unavailable key is rejected') $(
+	logged 'Loading of unsigned module is rejected')"
+check "a clean kernel log" '' "$(kernel_log | log_is_clean || true)"
+
+say "upgrading wsheap to $higher (a minute)"
+run "upgrade" "apt-get -qq install -y --no-install-recommends /tmp/higher/wsheap-*.deb"
+is_built wsheap "$higher" "$booted"
+is_built hello 1.0 "$booted"
+has_symbols "$higher" "$booted"
+check "hello was built again, after it" yes "$(
+	[ "$root/var/lib/dkms/hello/1.0/$booted/x86_64/module" -nt \
+		"$root/var/lib/dkms/wsheap/$higher/$booted/x86_64/module" ] && echo yes)"
+check "nothing is left of $version" '' \
+	"$(cd "$root" && ls -d usr/src/wsheap-"$version" var/lib/dkms/wsheap/"$version" 2>/dev/null)"
+# DKMS builds an upgrade for the newest kernel and the one that runs, and for others
+# when they boot.
+for release in $releases; do
+	[ "$release" = "$booted" ] && continue
+	run "what its boot does" "/usr/lib/dkms/dkms_autoinstaller start $release"
+	is_built wsheap "$higher" "$release"
+	is_built hello 1.0 "$release"
+	has_symbols "$higher" "$release"
+done
+boot second
+check "modprobe hello says nothing" '' "$(said 'modprobe hello')"
+check "wsheap is the higher version" "$higher" "$(said 'cat /sys/module/wsheap/version')"
+check "a clean kernel log" '' "$(kernel_log | log_is_clean || true)"
+
+say "removing the packages"
+rm "$root/package-test"
+run "the new kernel goes" "apt-get -qq purge -y linux-headers-$new_kernel"
+run "remove" "apt-get -qq remove -y hello-dkms wsheap-dkms wsheap-tools"
+check "no module is left" '' "$(find "$root/lib/modules/" -name 'wsheap.ko*' -o -name 'hello*.ko*')"
+run "purge" "apt-get -qq purge -y hello-dkms wsheap-dkms wsheap-tools"
+files > "$cache/package-test.after"
+check "nothing is left" '' \
+	"$(comm -13 "$cache/package-test.before" "$cache/package-test.after")"
+
+say "what every step printed is in $log, the guests' consoles beside it"
+# The last line is for programs to read.
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
