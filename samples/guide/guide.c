@@ -108,6 +108,7 @@ struct query {
 	__u64 length;
 };
 
+/* Returns 1 if the text is the name, 0 if not, or -errno. */
 static long answer_query(struct wsheap *heap, const void __user *argp)
 {
 	struct query *query;
