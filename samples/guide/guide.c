@@ -845,8 +845,10 @@ static bool private_heaps(void)
 {
 	struct wsheap *heap = create_object_heap();
 	struct wsheap *named = create_named_heap();
-	bool ok = !IS_ERR(heap) && !IS_ERR(named) && wsheap_actual_size(heap) == SZ_16K &&
-		  wsheap_trim_size(heap) == SZ_16K && wsheap_max_size(heap) == SZ_1M &&
+	bool ok = !IS_ERR(heap) && !IS_ERR(named) &&
+		  wsheap_actual_size(heap) == PAGE_ALIGN(SZ_16K) &&
+		  wsheap_trim_size(heap) == PAGE_ALIGN(SZ_16K) &&
+		  wsheap_max_size(heap) == SZ_1M &&
 		  !wsheap_alloc(heap, WSHEAP_FIXED_BLOCK_MAX + 1, GFP_KERNEL) &&
 		  wsheap_status(heap) == -E2BIG &&
 		  wsheap_max_size(named) == WSHEAP_UNLIMITED &&
