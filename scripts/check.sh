@@ -29,7 +29,7 @@ build_strictly() {
 	copy_sources "$build"
 	{
 		make -s -C "$headers" M="$build" W=1 C=2 modules || return 1
-		for part in samples/hello samples/httpd tests bench; do
+		for part in samples/hello samples/guide samples/httpd tests bench; do
 			make -s -C "$headers" M="$build/$part" W=1 C=2 WSHEAP="$build" \
 				KBUILD_EXTRA_SYMBOLS="$build/Module.symvers" \
 				modules || return 1

@@ -243,7 +243,7 @@ build_modules() {
 	mkdir -p "$modules"
 	copy_sources "$build"
 	make -s -C "$build" KERNEL_DIR="$headers" modules
-	for part in samples/hello samples/httpd tests bench; do
+	for part in samples/hello samples/guide samples/httpd tests bench; do
 		# What wsheap exports may have changed, which make does not see there.
 		rm -f "$build/$part/Module.symvers"
 		make -s -C "$build/$part" KERNEL_DIR="$headers" modules

@@ -38,6 +38,7 @@ try() { "$@" 2>/dev/null && echo "guest: done: $*" || echo "guest: not done: $*"
 try insmod /modules/wsheap.ko
 try insmod /modules/hello.ko
 try insmod /modules/hello_parser.ko
+try insmod /modules/guide.ko
 # The system asks for idle memory all the time.
 while true; do echo 2 > /proc/sys/vm/drop_caches; usleep 50000; done &
 try insmod /modules/wsheap_stress.ko seconds=3
@@ -45,6 +46,7 @@ kill $!
 try rmmod wsheap
 try rmmod hello
 try rmmod hello_parser
+try rmmod guide
 try rmmod wsheap_stress
 grep -c '\[wsheap' /proc/vmallocinfo | sed 's/^/guest: areas of vmalloc: /'
 try insmod /modules/wsheap_stress.ko greedy=1
@@ -53,7 +55,7 @@ try insmod /modules/wsheap_stress.ko exhausted=1
 try rmmod wsheap_stress
 try rmmod wsheap
 INIT
-make_initrd "$work/initrd" "$work/init" "$modules"/{wsheap,hello,hello_parser,wsheap_stress}.ko
+make_initrd "$work/initrd" "$work/init" "$modules"/{wsheap,hello,hello_parser,guide,wsheap_stress}.ko
 
 say "stress on the stock kernel $release with two CPUs (20 seconds)"
 guest_command "$work/initrd" -nic none \
@@ -74,6 +76,9 @@ check "hello allocated and counted" 1 \
 	"$(grep -a -c 'hello: 12 bytes asked for, 512 held' "$cache/stress.log")"
 check "hello_parser replied to one request and refused one, and both let go" "1 1 2" \
 	"$(grep -a -c 'hello_parser: reply: add 42 and not 1+x' "$cache/stress.log") $(grep -a -c 'hello_parser: refused: error -122' "$cache/stress.log") $(grep -a -c 'hello_parser: the sender is released' "$cache/stress.log")"
+check "each example of the guide does what the guide says" \
+	"1 $(grep -c '^	{ "' "$top/samples/guide/guide.c") 1" \
+	"$(did insmod /modules/guide.ko) $(grep -a -c 'guide: .*: ok' "$cache/stress.log") $(did rmmod guide)"
 check "wsheap is not unloaded under its users" 1 \
 	"$(grep -a -c 'guest: not done: rmmod wsheap$' "$cache/stress.log")"
 check "wsheap is unloaded after them" 1 "$(did rmmod wsheap)"
