@@ -35,7 +35,7 @@ help:
 	@echo 'make test-arch        KUnit in QEMU on ARCH=i386, s390 or arm64'
 	@echo 'make bench            what messages cost with wsheap and its peers'
 	@echo 'make fuzz             a fuzzer in user space on private heaps'
-	@echo 'make check            static checks: sparse, checkpatch, kernel-doc'
+	@echo 'make check            static checks: sparse, checkpatch, kernel-doc, documents'
 	@echo 'make doc              the documentation as HTML'
 	@echo
 	@echo 'KERNEL_DIR=   build directory of another kernel'
