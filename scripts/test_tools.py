@@ -1350,6 +1350,14 @@ class Documents(Case):
         self.edit("wsheap.h", "static __always_inline void *\n", "static inline void *\n")
         self.finds("Documentation/reference.rst:1: wsheap_alloc() is not in the reference")
 
+    def test_calls_without_kernel_doc(self):
+        self.edit("wsheap.h", "struct wsheap;", "int wsheap_age(void);\nstruct wsheap;")
+        self.edit("Documentation/wsheap.rst", "- the end", "- the end\n   * - ``wsheap_age()``"
+                  "\n     - its age")
+        self.finds("Documentation/reference.rst:1: wsheap_age() is not in the reference")
+        self.edit("Documentation/reference.rst", "Ends a message", "See wsheap_age()")
+        self.finds()
+
     def test_exports(self):
         self.edit("misuse.c", " * wsheap_reset - ", " * wsheap_reset: ")
         self.finds("misuse.c:10: wsheap_reset has no kernel-doc")
@@ -1397,6 +1405,7 @@ class Documents(Case):
 
     def test_versions(self):
         self.readme("wsheap-1.2", "wsheap-1.1", "10: version 1.1 is not 1.2")
+        self.readme("wsheap-1.1", "wsheap/6.1.5-amd64")
 
     def test_no_version(self):
         self.edit("main.c", "1.2", "1.3")
