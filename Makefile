@@ -61,7 +61,7 @@ help:
 	@echo 'make test-arch        KUnit in QEMU on ARCH=i386, s390 or arm64'
 	@echo 'make bench            what messages cost with wsheap and its peers'
 	@echo 'make fuzz             a fuzzer in user space on private heaps'
-	@echo 'make check            static checks: sparse, checkpatch, kernel-doc'
+	@echo 'make check            static checks: sparse, checkpatch, kernel-doc, documents'
 	@echo 'make package-test     install, upgrade and remove the packages in a fresh Debian'
 	@echo 'make doc              the documentation as HTML'
 	@echo

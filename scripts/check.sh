@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 # Static checks: W=1 and sparse against Debian's 6.1 and 6.12 headers (or
 # KERNEL_DIR's), an installed wsheap and a driver that is built with it, the tests
-# of the tools, and the kernel tree's own checkpatch and kernel-doc. All are to be
-# silent.
+# of the tools, and the kernel tree's own checkpatch and kernel-doc. Then shellcheck,
+# the spelling, and what the documents say: by check-docs.py, and as HTML. All are to
+# be silent.
 
 . "$(dirname "$0")/common.sh"
 
@@ -67,12 +68,37 @@ install_elsewhere() {
 test_tools() {
 	local log=$cache/test-tools.log promtool
 	promtool=$("$top/scripts/promtool.sh" 2>"$log") || { cat "$log"; return 1; }
-	PROMTOOL=$promtool python3 "$top/scripts/test_tools.py" > "$log" 2>&1 ||
+	PROMTOOL=$promtool $python "$top/scripts/test_tools.py" > "$log" 2>&1 ||
 		{ cat "$log"; return 1; }
 }
 
-say "static checks (a minute; longer the first time)"
-need python3:python3 sparse:sparse make:make gcc:gcc perl:perl
+# Pages that are no longer made would hide links to them.
+build_pages() {
+	rm -rf "$cache/html"
+	"$top/scripts/doc.sh" > "$cache/doc.log" 2>&1 || { cat "$cache/doc.log"; return 1; }
+}
+
+# Links between pages, and to what they show. Anchors are left to check-docs.py:
+# linkchecker parses a page again for each, which takes minutes. As root it goes on as
+# nobody, who may not read $cache.
+check_pages() {
+	local pages status=0
+	pages=$(mktemp -d)
+	cp -r "$cache/html" "$pages"
+	chmod -R a+rX "$pages"
+	linkchecker --no-robots --no-status "file://$pages/html/index.html" \
+		> "$cache/links.log" 2>&1 || status=1
+	rm -rf "$pages"
+	[ "$status" = 0 ] || cat "$cache/links.log"
+	return "$status"
+}
+
+say "static checks (two minutes; longer the first time)"
+need /usr/bin/python3:python3 sparse:sparse make:make gcc:gcc perl:perl \
+	rst2html:python3-docutils codespell:codespell shellcheck:shellcheck \
+	linkchecker:linkchecker
+# The one that docutils is installed for.
+python=/usr/bin/python3
 
 if [ -n "${KERNEL_DIR:-}" ]; then
 	get_headers
@@ -82,7 +108,7 @@ else
 	for series in 6.1 6.12; do
 		get_headers
 		silent "W=1 and sparse, $release" build_strictly
-	silent "modules_install, and a driver elsewhere, $release" install_elsewhere
+		silent "modules_install, and a driver elsewhere, $release" install_elsewhere
 	done
 fi
 
@@ -96,9 +122,15 @@ cd "$top"
 # shellcheck disable=SC2086 # a list of file names without blanks
 silent "checkpatch --strict" perl "$source/scripts/checkpatch.pl" --strict \
 	--no-tree --quiet --no-summary --terse -f $sources
-silent "wsheap-top and wsheap-advise" test_tools
+silent "wsheap-top, wsheap-advise and check-docs.py" test_tools
 # The benchmark, the samples and the tests have no kernel-doc for readers.
 silent "kernel-doc" "$source/scripts/kernel-doc" -none -Wall ./*.[ch]
+silent "shellcheck" shellcheck -x -P SCRIPTDIR .ci/run scripts/*.sh
+# Hidden files are not looked for.
+silent "spelling" codespell . .ci/run
+silent "what the documents say" $python scripts/check-docs.py
+silent "the pages" build_pages
+[ ! -e "$cache/html/index.html" ] || silent "the links of the pages" check_pages
 
 if [ "$failed" -gt 0 ]; then
 	say "static checks FAILED: $failed"

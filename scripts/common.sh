@@ -2,6 +2,7 @@
 # Sourced by the scripts beside it: what they share of finding, fetching,
 # building and booting. All that is fetched or built lies under $cache, and
 # appears there complete or not at all.
+# shellcheck shell=bash disable=SC2034 # What is set here is for who sources it.
 
 set -eu -o pipefail
 

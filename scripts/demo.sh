@@ -137,6 +137,7 @@ row() {
 	messages=$((messages + 1))
 	wait_for 'httpd: status ' "$messages"
 	line=$(grep -a 'httpd: status ' "$log" | sed -n "${messages}p" | tr -d '\r')
+	# shellcheck disable=SC2046,SC2001 # Each of the four figures is an argument.
 	set -- "$1" "$2" $(sed 's/.*status \([0-9]*\): asked \([0-9]*\), held \([0-9]*\), retained \([0-9]*\).*/\1 \2 \3 \4/' <<<"$line")
 	printf '    %-46s %6s %8s %8s %9s\n' "$1" "$3" "$4" "$5" "$6"
 	check "status of \"$1\"" "$2" "$3"
@@ -215,6 +216,7 @@ row 'a request line with five words' 400
 # raw BYTES: sends them as printf has them, and prints what comes until the end.
 raw() {
 	exec 4<>"/dev/tcp/127.0.0.1/$port"
+	# shellcheck disable=SC2059 # The bytes are a format, for their escapes.
 	printf "$1" >&4
 	timeout 60 cat <&4 || true
 	exec 4>&-
@@ -289,6 +291,7 @@ row 'GET, after a client that vanished' 200
 say "a thousand connections with half a body each, and 192 MiB of memory"
 echo flood >&3
 wait_for 'flood: .* held'
+# shellcheck disable=SC2046 # Each of the three figures is an argument.
 set -- $(sed -n 's/.*flood: \([0-9]*\) connections, \([0-9]*\) refused, \([0-9]*\) held.*/\1 \2 \3/p' "$log")
 echo "    $2 of $1 got 503"
 check 'a thousand connections' 1000 "$1"
@@ -302,7 +305,7 @@ messages=$(grep -a -c 'httpd: status ' "$log")
 
 # What the heaps hold, and whom they belong to: wsheap-top asks the guest for its
 # files over the serial line.
-cat > "$work/ask" <<-END
+cat > "$work/ask" <<-EOF
 	#!/bin/bash
 	answers() { grep -a -c 'guest: that was all' '$log'; }
 	before=\$(answers)
@@ -317,7 +320,7 @@ cat > "$work/ask" <<-END
 		/^guest: that was all/ { on = 0 }
 		on && !/^\[ *[0-9]+\.[0-9]+\] / { text = text \$0 "\n" }
 		END { printf "%s", text }'
-END
+EOF
 chmod +x "$work/ask"
 say "asking the guest by wsheap-top, with two messages under way"
 exec 4<>"/dev/tcp/127.0.0.1/$port" 5<>"/dev/tcp/127.0.0.1/$port"
@@ -332,7 +335,8 @@ for what in classes pools groups; do
 done
 exec 4>&- 5>&-
 check 'wsheap-top shows the class of the requests' yes \
-	"$(grep -q ' httpd$' "$work/top-classes" && echo yes || cat "$work/top-classes")"
+	"$(if grep -q ' httpd$' "$work/top-classes"; then echo yes; else
+		cat "$work/top-classes"; fi)"
 
 # Unload while four clients go on sending, 500 requests at the most each.
 say "unloading under traffic"

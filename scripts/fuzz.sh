@@ -33,7 +33,7 @@ build_fuzzer() {
 		-fno-omit-frame-pointer -I"$build/include" -I"$src"
 		-I"$tools/include" -include "$top/tests/fuzz/shim.h")
 	# The kernel relies on pointers that wrap, and has compilers not care.
-	local sanitize=(-fsanitize=address,undefined -fno-sanitize-recover=all
+	local sanitize=("-fsanitize=address,undefined" -fno-sanitize-recover=all
 		-fno-sanitize=pointer-overflow)
 	local instrument=() define=(-DSHIM_ASAN) link=()
 

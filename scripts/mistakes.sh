@@ -104,7 +104,7 @@ mistake_look() {
 
 # mistake_check MODE WHEN NAME REGEX LOG
 mistake_check() {
-	local mode=$1 when=$2 name=$3 regex=$4 log=$5 got said when_said=- ended=died
+	local mode=$1 when=$2 name=$3 regex=$4 log=$5 got said when_said=-
 	local caller="called from $name(\\.cold)?\\+0x[0-9a-f]+/0x[0-9a-f]+ \\[wsheap_mistakes\\]"
 	mistake_look "$name" "$log" > "$log.look"
 	# Two users may have other reports as well.

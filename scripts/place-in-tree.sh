@@ -36,5 +36,6 @@ while read -r file; do
 done
 grep -q 'lib/wsheap/Kconfig' "$tree/lib/Kconfig" ||
 	echo 'source "lib/wsheap/Kconfig"' >> "$tree/lib/Kconfig"
+# shellcheck disable=SC2016 # Make expands it.
 grep -q 'CONFIG_WSHEAP' "$tree/lib/Makefile" ||
 	echo 'obj-$(CONFIG_WSHEAP) += wsheap/' >> "$tree/lib/Makefile"

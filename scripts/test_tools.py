@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Tests of wsheap-top and wsheap-advise. They need no kernel module.
+"""Tests of wsheap-top, wsheap-advise and check-docs.py. They need no kernel module.
 
 With the path of a promtool in the environment, metrics are checked by it, too:
 
@@ -34,6 +34,7 @@ import unittest
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.join(HERE, "wsheap-top")
 ADVISE = os.path.join(HERE, "wsheap-advise")
+CHECK_DOCS = os.path.join(HERE, "check-docs.py")
 PROMTOOL = os.environ.get("PROMTOOL")
 
 # Loading a file without an extension would leave its bytecode beside it.
@@ -50,6 +51,7 @@ def load(path):
 
 top = load(TOP)
 advise = load(ADVISE)
+check_docs = load(CHECK_DOCS)
 
 CLASSES = r"""# class module heaps messages asked in_use held retained largest most_held waste chunks debug_bytes no_quota no_group no_memory no_size no_sense
 httpd httpd 12 120345 345678901 4321 98304 65536 60000 131072 1234567 2345 0 12 1 0 0 0
@@ -1024,6 +1026,399 @@ class Advice(Case):
         text = self.advise(self.write("1", CLASSES)) + self.advise(
             self.write("trace", reset(1, 5000) * 30))
         self.assertLessEqual(max(map(len, text.split("\n"))), 80)
+
+
+GUIDE = """\
+=====
+Guide
+=====
+
+Read `Modes`_, `the reference <reference.rst#calls>`__, ``samples/hello/hello.c`` and
+``Documentation/fault-injection/fault-injection.rst``. Then ``make demo KEEP=1``, or
+``scripts/wsheap-top --once``.
+
+.. code-block:: c
+
+\tint hello(void)
+\t{
+\t\treturn 0;
+\t}
+
+A part of it::
+
+\t$ scripts/demo.sh && wsheap-top -o
+\t# make sure that nothing else runs
+
+Modes
+=====
+
+``wsheap_alloc()`` takes ``WSHEAP_FLAG`` and a ``struct wsheap``.
+
+.. image:: picture.svg
+
+Cheat sheet
+===========
+
+.. list-table::
+
+   * - Call
+     - What it is for
+   * - ``wsheap_alloc(heap)``
+     - a block; see ``wsheap_reset()``
+   * - ``wsheap_reset()``
+     - the end
+
+What the log says
+=================
+
+.. list-table::
+
+   * - ``heap`` *name*\\ ``: not reset in`` *n* ``ms, and``
+       *n* ``bytes are left``
+     - a mistake
+"""
+SMALL_TREE = {
+    "Makefile": "KEEP ?=\ndemo test: demo.o\n\tscripts/$@.sh\n",
+    "main.c": 'MODULE_VERSION("1.2");\n',
+    "misuse.c": """\
+/**
+ * wsheap_reset - end a message
+ */
+void wsheap_reset(struct wsheap *heap)
+{
+\tpr_err("heap %s: not reset in %5u ms, "
+\t       "and %zu bytes are left\\n", heap->name, ms, left);
+\tseq_printf(m, "%s of other words\\n", name(m));
+}
+EXPORT_SYMBOL_NS_GPL(wsheap_reset, WSHEAP_NS);
+""",
+    "wsheap.h": """\
+#define WSHEAP_FLAG 1
+struct wsheap;
+/* What wsheap_gone() was. */
+void wsheap_reset(struct wsheap *heap);
+/**
+ * wsheap_alloc - take a block
+ */
+static __always_inline void *
+wsheap_alloc(struct wsheap *heap)
+{
+\twsheap_bump(heap);
+}
+static __always_inline void wsheap_bump(struct wsheap *heap)
+""",
+    "samples/hello/Kbuild": "obj-m := hello.o\n",
+    "samples/hello/hello.c": """\
+// SPDX-License-Identifier: GPL-2.0
+/* Hello. */
+
+int hello(void)
+{
+\treturn 0;
+}
+""",
+    "samples/hello/other.c": "int other;\n",
+    "scripts/demo.sh": "#!/bin/sh\n",
+    "scripts/wsheap-top": "#!/bin/sh\necho '  -o, --once  one time'\n",
+    "Documentation/index.rst": ".. toctree::\n\n   wsheap\n",
+    "Documentation/reference.rst": """\
+Calls
+=====
+
+.. kernel-doc:: wsheap.h
+   :identifiers: wsheap_alloc
+
+.. c:function:: void wsheap_reset(struct wsheap *heap)
+
+   Ends a message.
+""",
+    "Documentation/picture.svg": "<svg/>\n",
+    "Documentation/wsheap.rst": GUIDE,
+    "README.md": """\
+# wsheap
+
+See [the guide](Documentation/wsheap.rst#modes), [install it](#install-it-please),
+[elsewhere](https://example.org/a?b=c#d) and ![a picture](Documentation/picture.svg).
+
+## Install `it`, please
+
+    make demo    # or make test
+
+puts it to `/usr/src/wsheap-1.2`, see `mm/slub.c` and `samples/hello/hello.ko`.
+
+```c
+int hello(void)
+```
+""",
+}
+
+
+class Documents(Case):
+    """Each check of check-docs.py finds what it is for, and where it is."""
+
+    def setUp(self):
+        super().setUp()
+        for name, text in SMALL_TREE.items():
+            path = self.write(name, text)
+            if text.startswith("#!"):
+                os.chmod(path, 0o755)
+
+    def write(self, name, text):
+        os.makedirs(os.path.dirname(os.path.join(self.dir, name)), exist_ok=True)
+        return super().write(name, text)
+
+    def edit(self, name, old, new):
+        """Puts one thing for another. Without a name, the guide is meant."""
+        path = os.path.join(self.dir, name)
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        self.assertEqual(text.count(old), 1, old)
+        self.write(name, text.replace(old, new))
+
+    def finds(self, *expected):
+        said = io.StringIO()
+        with contextlib.redirect_stdout(said):
+            status = check_docs.main([self.dir])
+        self.assertEqual(said.getvalue().splitlines(), list(expected))
+        self.assertEqual(status, 1 if expected else 0)
+
+    def guide(self, old, new, *expected):
+        """An edit of the guide, and the line and text of what is found in that."""
+        self.edit("Documentation/wsheap.rst", old, new)
+        self.finds(*(f"Documentation/wsheap.rst:{text}" for text in expected))
+
+    def readme(self, old, new, *expected):
+        self.edit("README.md", old, new)
+        self.finds(*(f"README.md:{text}" for text in expected))
+
+    def test_nothing_to_find(self):
+        self.assertEqual(self.good(CHECK_DOCS, self.dir), "")
+
+    def test_exit_status(self):
+        self.edit("README.md", "#modes", "#mode")
+        done = run(CHECK_DOCS, self.dir)
+        self.assertEqual((done.returncode, done.stderr, done.stdout), (
+            1, "", "README.md:3: link to a missing anchor: Documentation/wsheap.rst#mode\n"))
+
+    def test_roles_of_sphinx(self):
+        self.guide("`the reference <reference.rst#calls>`__", ":doc:`reference`",
+                   '5: Unknown interpreted text role "doc".')
+
+    def test_directives_of_sphinx(self):
+        self.guide(".. image:: picture.svg", ".. literalinclude:: picture.svg",
+                   '26: Unknown directive type "literalinclude".')
+
+    def test_directives_that_are_elsewhere(self):
+        self.guide(".. image:: picture.svg", ".. kernel-doc:: wsheap.h",
+                   '26: Unknown directive type "kernel-doc".')
+
+    def test_syntax(self):
+        self.guide("Modes\n=====", "Modes\n====", "22: Title underline too short.")
+
+    def test_links_within_a_page(self):
+        self.guide("`Modes`_", "`Models`_", '5: Unknown target name: "models".')
+
+    def test_links_between_pages(self):
+        self.guide("reference.rst#calls", "reference.rst#call",
+                   "5: link to a missing anchor: reference.rst#call")
+
+    def test_links_to_files(self):
+        self.guide("reference.rst#calls", "../samples/hullo.c",
+                   "5: link to a missing file: ../samples/hullo.c")
+
+    def test_links_that_leave(self):
+        self.guide("reference.rst#calls", "../..", "5: link to a missing file: ../..")
+
+    def test_links_to_lines_of_files(self):
+        self.guide("reference.rst#calls", "../main.c#here",
+                   "5: link to a missing anchor: ../main.c#here")
+
+    def test_images(self):
+        self.guide(":: picture.svg", ":: pictures.svg",
+                   "26: link to a missing file: pictures.svg")
+
+    def test_includes(self):
+        self.edit("Documentation/wsheap.rst", ".. image:: picture.svg", ".. include:: x.txt")
+        done = run(CHECK_DOCS, self.dir)
+        self.assertRegex(done.stdout, r"^Documentation/wsheap.rst:26: Problems with \"include")
+
+    def test_addresses(self):
+        self.readme("https://example.org/a?b=c#d", "https:/example.org",
+                    "4: no valid address: https:/example.org")
+
+    def test_readme_anchor(self):
+        self.readme("#install-it-please", "#install-it",
+                    "3: link to a missing anchor: #install-it")
+
+    def test_readme_anchors_of_equal_titles(self):
+        self.edit("README.md", "# wsheap\n", "# wsheap\n\n## Install it please\n")
+        self.readme("#install-it-please", "#install-it-please-1")
+
+    def test_readme_image(self):
+        self.readme("picture.svg", "x.svg", "4: link to a missing file: Documentation/x.svg")
+
+    def test_readme_html(self):
+        self.readme("## Install", '<img alt="a b"\n  src="a/b.png">\n\n## Install',
+                    "7: link to a missing file: a/b.png")
+
+    def test_code_has_no_links(self):
+        self.readme("`mm/slub.c`", "`[a](b.c)`")
+        self.readme("    make demo", "    [a](b)")
+
+    def test_paths(self):
+        self.guide("``samples/hello/hello.c``", "``samples/hello/hallo.c``",
+                   "5: no file samples/hello/hallo.c")
+
+    def test_paths_in_tables(self):
+        self.guide("a mistake", "a mistake in ``hello.c`` or ``misused.c``",
+                   "47: no file misused.c")
+
+    def test_paths_of_places_that_are_gone(self):
+        self.readme("mm/slub.c", "sample/hello.c", "10: no file sample/hello.c")
+
+    def test_paths_of_modules(self):
+        self.readme("hello.ko", "other.ko", "10: no file samples/hello/other.ko")
+
+    def test_paths_in_sessions(self):
+        self.guide("$ scripts/demo.sh", "$ cat out.txt < samples/in.txt",
+                   "18: no file samples/in.txt")
+
+    def test_scripts(self):
+        self.guide("scripts/demo.sh", "scripts/demos.sh", "18: no file scripts/demos.sh")
+
+    def test_scripts_that_cannot_run(self):
+        os.chmod(os.path.join(self.dir, "scripts/demo.sh"), 0o644)
+        self.finds("Documentation/wsheap.rst:18: scripts/demo.sh is not executable")
+
+    def test_options(self):
+        self.guide("--once", "--twice", "7: no option --twice of wsheap-top")
+
+    def test_options_in_sessions(self):
+        self.guide("wsheap-top -o", "sudo wsheap-top -o -x --command 'ssh -p 22'",
+                   "18: no option --command of wsheap-top",
+                   "18: no option -x of wsheap-top")
+
+    def test_options_alone(self):
+        self.guide("``WSHEAP_FLAG``", "``--once`` and ``--twice``",
+                   "24: no option --twice of wsheap-top")
+
+    def test_targets(self):
+        self.guide("make demo", "make demos", "6: no target demos in Makefile")
+
+    def test_targets_in_sessions(self):
+        self.readme("make demo ", "cd wsheap && sudo make install ",
+                    "8: no target install in Makefile")
+
+    def test_variables(self):
+        self.guide("KEEP=1", "KEPT=1", "6: nothing reads KEPT=")
+        self.guide("make demo KEPT=1", "KEPT=1 make demo", "6: nothing reads KEPT=")
+        self.guide("KEPT=1 make demo", "KEPT=1", "6: nothing reads KEPT=")
+
+    def test_make_elsewhere(self):
+        self.readme("make demo ", "make -C /usr/src modules ")
+
+    def test_calls(self):
+        self.readme("`mm/slub.c`", "`wsheap_gone()`", "10: no function wsheap_gone()")
+
+    def test_names(self):
+        self.readme("`mm/slub.c`", "`struct wsheap_x`, `WSHEAP_FLAGS`",
+                    "10: no WSHEAP_FLAGS in the sources",
+                    "10: no struct wsheap_x in the sources")
+
+    def test_calls_that_the_cheat_sheet_has_not(self):
+        self.guide("- ``wsheap_alloc(heap)``", "- ``reset()``",
+                   "28: wsheap_alloc() is 0 times in the cheat sheet")
+
+    def test_calls_that_the_cheat_sheet_has_twice(self):
+        self.guide("- ``wsheap_alloc(heap)``", "- ``wsheap_alloc(heap)``, ``wsheap_reset()``",
+                   "28: wsheap_reset() is 2 times in the cheat sheet")
+
+    def test_no_cheat_sheet(self):
+        self.guide("Cheat sheet\n====", "Other sheet\n====", '1: no section "Cheat sheet"')
+
+    def test_reference(self):
+        self.edit("Documentation/reference.rst", "wsheap_alloc", "wsheap_allot")
+        self.edit("Documentation/reference.rst", "wsheap_reset", "wsheap_alloc")
+        self.finds("Documentation/reference.rst:1: wsheap_reset() is not in the reference")
+
+    def test_identifiers(self):
+        self.edit("Documentation/reference.rst", "wsheap_alloc", "wsheap_allot")
+        self.finds("Documentation/reference.rst:1: wsheap_alloc() is not in the reference")
+
+    def test_identifiers_without_kernel_doc(self):
+        self.edit("wsheap.h", "/**\n * wsheap_alloc", "/**\n * wsheap_allot")
+        self.edit("wsheap.h", "static __always_inline void *\n", "static inline void *\n")
+        self.finds("Documentation/reference.rst:1: wsheap_alloc() is not in the reference")
+
+    def test_calls_without_kernel_doc(self):
+        self.edit("wsheap.h", "struct wsheap;", "int wsheap_age(void);\nstruct wsheap;")
+        self.edit("Documentation/wsheap.rst", "- the end", "- the end\n   * - ``wsheap_age()``"
+                  "\n     - its age")
+        self.finds("Documentation/reference.rst:1: wsheap_age() is not in the reference")
+        self.edit("Documentation/reference.rst", "Ends a message", "See wsheap_age()")
+        self.finds()
+
+    def test_exports(self):
+        self.edit("misuse.c", " * wsheap_reset - ", " * wsheap_reset: ")
+        self.finds("misuse.c:10: wsheap_reset has no kernel-doc")
+
+    def test_exports_of_inline_calls(self):
+        self.edit("misuse.c", "(wsheap_reset,", "(__wsheap_alloc,")
+        self.finds()
+
+    def test_examples(self):
+        self.readme("int hello", "long hello",
+                    "13: this example is in no sample that is built")
+
+    def test_examples_of_what_is_not_built(self):
+        self.readme("int hello(void)", "int other;",
+                    "13: this example is in no sample that is built")
+
+    def test_examples_keep_tabs(self):
+        self.edit("README.md", "int hello(void)", "        return 0;")
+        self.finds()
+        self.readme("        return 0;", "{\n        return 0;\n}",
+                    "13: this example is in no sample that is built")
+
+    def test_the_whole_of_hello(self):
+        self.edit("samples/hello/hello.c", "int hello", "\nint more;\nint hello")
+        self.finds("samples/hello/hello.c:1: no example shows the whole of it")
+
+    def test_log(self):
+        self.edit("misuse.c", "bytes are left", "bytes are gone")
+        self.finds('misuse.c:6: not in "What the log says": bytes are gone')
+
+    def test_log_in_a_variable(self):
+        self.edit("misuse.c", "\tpr_err", '\twhat = "lost in the \\"post\\"";\n\tpr_err')
+        self.finds('misuse.c:6: not in "What the log says": lost in the "post')
+
+    def test_log_has_no_comments(self):
+        self.guide("   * - ``heap``", "   * - ``heaps``")
+        self.edit("Documentation/wsheap.rst", ": not reset in`` *n* ``ms", ":`` *n* ``ms")
+        self.edit("Documentation/wsheap.rst", ".. list-table::\n\n   * - ``heaps``",
+                  ".. not reset in\n\n.. list-table::\n\n   * - ``heaps``")
+        self.finds('misuse.c:6: not in "What the log says": not reset in')
+
+    def test_no_log(self):
+        self.guide("What the log says", "What the dog says",
+                   '1: no chapter "What the log says"')
+
+    def test_versions(self):
+        self.readme("wsheap-1.2", "wsheap-1.1", "10: version 1.1 is not 1.2")
+        self.readme("wsheap-1.1", "wsheap/6.1.5-amd64")
+
+    def test_no_version(self):
+        self.edit("main.c", "1.2", "1.3")
+        self.finds("README.md:10: version 1.2 is not 1.3")
+
+    def test_packages(self):
+        self.write("dkms.conf", 'PACKAGE_VERSION="#MODULE_VERSION#"\n')
+        self.write("debian/changelog", "wsheap (1.2-3) unstable; urgency=low\n")
+        self.finds()
+        self.write("dkms.conf", 'PACKAGE_VERSION="1.2"\n')
+        self.write("debian/changelog", "wsheap (1.3-1) unstable\n\nwsheap (1.2-1) x\n")
+        self.finds("debian/changelog:1: the newest entry is not of 1.2",
+                   "dkms.conf:1: PACKAGE_VERSION is not #MODULE_VERSION#")
 
 
 def main():

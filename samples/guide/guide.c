@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The examples of the guide, as a module that runs them. The guide has the functions
+ * The examples of the README and of the guide, as a module that runs them. The guide has the functions
  * of a driver word for word. After them stands a function that calls them and tells
  * whether they do what the guide says. The module does not load if one does not.
  */
@@ -25,6 +25,66 @@
 #include <linux/uaccess.h>
 
 #include "wsheap.h"
+
+struct message {
+	const char *name;
+	size_t name_len;
+};
+
+struct item {
+	int handled;
+};
+
+struct source {
+	const struct message *next, *end;
+	int handled;
+};
+
+static const struct message *next_message(struct source *dev)
+{
+	return dev->next < dev->end ? dev->next++ : NULL;
+}
+
+static void handle(struct source *dev, struct item *item, const char *name)
+{
+	item->handled = strlen(name);
+	dev->handled += item->handled;
+}
+
+/* The example of the README. */
+static int handle_messages(struct source *dev)
+{
+	const struct message *msg;
+	/* A message may ask for 65,536 bytes; 8,192 may stay for the next one. */
+	struct wsheap *heap = wsheap_create(65536, 8192, NULL);
+
+	if (IS_ERR(heap))
+		return PTR_ERR(heap);
+	while ((msg = next_message(dev))) {
+		struct item *item = wsheap_zalloc(heap, sizeof(*item), GFP_KERNEL);
+		char *name = wsheap_strndup(heap, msg->name, msg->name_len, GFP_KERNEL);
+
+		if (item && name)
+			handle(dev, item, name);
+		wsheap_reset(heap);
+	}
+	wsheap_destroy(heap);
+	return 0;
+}
+
+static bool messages_of_the_readme(void)
+{
+	static char large[SZ_64K];
+	const struct message messages[] = {
+		{ .name = "one, and more", .name_len = 3 },
+		{ .name = large, .name_len = sizeof(large) },	/* refused, and no harm done */
+		{ .name = "three", .name_len = 5 },
+	};
+	struct source dev = { .next = messages, .end = messages + ARRAY_SIZE(messages) };
+
+	memset(large, 'x', sizeof(large));
+	return !handle_messages(&dev) && dev.handled == 3 + 5;
+}
 
 struct connection {
 	struct wsheap *heap;
@@ -1029,6 +1089,7 @@ static const struct {
 	const char *name;
 	bool (*works)(void);
 } examples[] = {
+	{ "messages of the README", messages_of_the_readme },
 	{ "creating", creating },
 	{ "taking", taking },
 	{ "copies from user space", copies_from_user_space },
