@@ -248,8 +248,10 @@ def check_path(doc, line, word, in_block):
 
 
 def check_variable(doc, line, name):
+    # A dkms.conf is read by DKMS.
     if not KERNEL.match(name) and not re.search(
-            rf"\$[({{]*{name}\b|\b{name} *\?=|environ.*\b{name}\b", doc.tree.scripts):
+            rf"\$[({{]*{name}\b|\b{name} *\?=|environ.*\b{name}\b", doc.tree.scripts) and \
+            not re.search(rf"^{name}\b", doc.tree.read("dkms.conf"), re.M):
         doc.find(line, f"nothing reads {name}=")
 
 

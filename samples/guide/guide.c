@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The examples of the README and of the guide, as a module that runs them. The guide has the functions
- * of a driver word for word. After them stands a function that calls them and tells
- * whether they do what the guide says. The module does not load if one does not.
+ * The examples of the README and of the guide, as a module that runs them. The guide
+ * has the functions of a driver word for word. After them stands a function that calls
+ * them and tells whether they do what the guide says. The module does not load if one
+ * does not.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
