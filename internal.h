@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the units of wsheap share. A unit calls only those below it, but that a reset
- * ends actions (savepoint), and a group waits for memory on its way back (chunk):
+ * What the units of wsheap share. A unit calls only those below it. The exceptions are
+ * listed in Documentation/design.rst, at "Units".
  *
  *	main		loading, unloading
  *	watch		files in debugfs
@@ -13,8 +13,11 @@
  *	private_walk	inspection of private heaps
  *	private		private heaps
  *	private_tile	the memory of private heaps
+ *	trace		tracepoints
  *	list		the list of all heaps
+ *	page_heap	modes in which each block has memory of its own
  *	misuse		reports of a driver's mistakes
+ *	fail		refusals on purpose
  *	class		what is counted of the heaps of a name
  *	chunk		memory from the system, and back to it
  *	group		budgets for that memory
@@ -663,6 +666,16 @@ bool wsheap_object_try_release(struct wsheap *heap, bool may_sleep);
 void wsheap_object_release(struct wsheap *heap, unsigned long caller);
 
 /* pool.c */
+
+/* In the pool of a heap: the heap has another quota than its pool's. */
+#define WSHEAP_POOL_QUOTA	BIT(0)
+
+/* The pool that a heap is from, while it is in use. */
+static inline struct wsheap_pool *wsheap_pool_of(const struct wsheap *heap)
+{
+	return (struct wsheap_pool *)(heap->pool & ~WSHEAP_POOL_QUOTA);
+}
+
 void wsheap_pool_report_module(const struct module *module, const char *name);
 int wsheap_pool_init(void);
 void wsheap_pool_exit(void);

@@ -16,7 +16,7 @@ static const char * const advice[] = {
 	[MISTAKE_GFP] =
 		"give zones by args.chunk_gfp when the heap is created, and expect NULL",
 	[MISTAKE_KIND] =
-		"look at the first line of the call's documentation for its kind of heap",
+		"look into the call's documentation for the kind of heap that it is for",
 	[MISTAKE_END] =
 		"end a heap as it began: by wsheap_destroy(), wsheap_exit() or wsheap_pool_free()",
 	[MISTAKE_AGAIN] =

@@ -243,7 +243,8 @@ static int private_walk(const struct wsheap_private *private,
  * two calls. Hold wsheap_lock() to prevent that. Equivalent of HeapWalk().
  *
  * Context: as wsheap_free().
- * Return: 0 with the next @entry, -ENODATA at the end, with @entry as it was.
+ * Return: 0 with the next @entry, -ENODATA at the end, with @entry as it was; -EINVAL
+ * for a message heap, or where another call has a heap without a lock.
  */
 int wsheap_walk(struct wsheap *heap, struct wsheap_walk_entry *entry)
 {

@@ -631,14 +631,6 @@ devm_wsheap_pool_create(struct device *dev, size_t max_size, size_t trim_size,
 					 max_idle, WSHEAP_CREATOR);
 }
 
-#define WSHEAP_POOL_QUOTA	BIT(0)
-
-/* The pool that a heap is from, while it is in use. */
-static inline struct wsheap_pool *wsheap_pool_of(const struct wsheap *heap)
-{
-	return (struct wsheap_pool *)(heap->pool & ~WSHEAP_POOL_QUOTA);
-}
-
 #ifdef DEFINE_FREE	/* <linux/spinlock.h> includes <linux/cleanup.h>, if any */
 /* struct wsheap *heap __free(wsheap) = wsheap_create(...); */
 DEFINE_FREE(wsheap, struct wsheap *, wsheap_destroy(_T))
@@ -650,25 +642,60 @@ DEFINE_FREE(wsheap_pool_put, struct wsheap *, wsheap_pool_put(_T))
 DEFINE_GUARD(wsheap, struct wsheap *, wsheap_lock(_T), wsheap_unlock(_T))
 #endif
 
-/*
- * Figures without ceremony, as wsheap_get_property() has them. Context: any.
+/**
+ * wsheap_max_size - the quota of a message heap, or the maximum of a private one
+ * @heap: the heap.
+ *
+ * WSHEAP_PROPERTY_MAX_SIZE of wsheap_get_property(), without an id.
+ *
+ * Context: any.
+ * Return: bytes as asked for, or WSHEAP_UNLIMITED. For a private heap, bytes held from
+ * the system, in whole pages.
  */
-
 static inline size_t wsheap_max_size(const struct wsheap *heap)
 {
 	return READ_ONCE(heap->max_size);
 }
 
+/**
+ * wsheap_trim_size - what a reset may leave with a heap
+ * @heap: the heap, of either kind.
+ *
+ * WSHEAP_PROPERTY_TRIM_SIZE of wsheap_get_property(), without an id.
+ *
+ * Context: any.
+ * Return: bytes held from the system. For a private heap, its initial size.
+ */
 static inline size_t wsheap_trim_size(const struct wsheap *heap)
 {
 	return heap->trim_size;
 }
 
+/**
+ * wsheap_requested_size - what the blocks of a heap add up to
+ * @heap: the heap, of either kind.
+ *
+ * WSHEAP_PROPERTY_REQUESTED_SIZE of wsheap_get_property(), without an id.
+ *
+ * Context: any.
+ * Return: bytes as asked for: since the last reset in a message heap, by the blocks that
+ * live in a private one.
+ */
 static inline size_t wsheap_requested_size(const struct wsheap *heap)
 {
 	return READ_ONCE(heap->max_size) - READ_ONCE(heap->left);
 }
 
+/**
+ * wsheap_actual_size - what a heap holds now
+ * @heap: the heap, of either kind.
+ *
+ * WSHEAP_PROPERTY_ACTUAL_SIZE of wsheap_get_property(), without an id. The heap object is
+ * not counted.
+ *
+ * Context: any.
+ * Return: bytes held from the system, as the system rounds them.
+ */
 static inline size_t wsheap_actual_size(const struct wsheap *heap)
 {
 	return READ_ONCE(heap->actual);

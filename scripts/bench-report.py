@@ -653,7 +653,6 @@ text { font: 14px system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; fill
 .small { font-size: 13px; fill: #4d4d4a; }
 .own { font-weight: bold; }
 .panel { fill: #fcfcfb; stroke: #d4d4d0; }
-.grid { stroke: #deded9; }
 .axis { stroke: #62625e; }
 .soap { fill: #0b5c8e; }
 .json { fill: #c56a00; }
@@ -662,7 +661,6 @@ text { font: 14px system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; fill
 text { fill: #e2e3e4; }
 .small { fill: #b4b7ba; }
 .panel { fill: #1b1e21; stroke: #3a3f44; }
-.grid { stroke: #363b40; }
 .axis { stroke: #a4a8ac; }
 .soap { fill: #6cb6ea; }
 .json { fill: #f0a64b; }
@@ -671,75 +669,70 @@ text { fill: #e2e3e4; }
 </style>"""
 
 
-def to_svg(report, about):
-    """Horizontal bars, a group for each allocator, the cheapest first."""
-    place = COUNTED[0]
-    groups = []
-    rows = report.places[place].get(TRACES[0], {})
-    for row in rows:
-        # Other work than the others do, or none.
-        if row in ("nothing", "nothing,freed", "memset", "wsheap,aligned",
-                   "wsheap,zeroed", "kmalloc,late", "private,fresh"):
-            continue
-        values = [report.get(place, trace, row, "net") for trace in TRACES]
-        if None not in values and all(report.blocks.values()):
-            groups.append((row, [value / report.blocks[trace] for trace, value
-                                 in zip(TRACES, values)]))
-    groups.sort(key=lambda group: sum(group[1]))
-    highest = max((max(values) for _, values in groups), default=1)
-    step = next(s * 10 ** e for e in range(9) for s in (1, 2, 5)
-                if highest / (s * 10 ** e) <= 6)
+# What the picture shows, in this order. All rows are in the tables.
+DRAWN = (("kmalloc", "kmalloc and kfree"), ("wsheap,private", "wsheap, private heap"),
+         ("wsheap,serialized", "wsheap, serialized"), ("wsheap", "wsheap"),
+         ("bump", "a bump allocator by hand"))
 
+
+def to_svg(report, about):
+    """Two columns of bars, for what kernels do by default and for the least work."""
+    columns = ((COUNTED[1], "init_on_alloc=1, Debian's default"),
+               (COUNTED[0], "init_on_alloc=0"))
+    values = {}
+    for place, _ in columns:
+        for row, _ in DRAWN:
+            for trace in TRACES:
+                net = report.get(place, trace, row, "net")
+                if net is not None and report.blocks[trace]:
+                    values[place, row, trace] = net / report.blocks[trace]
     # A name is above its bars, and behind the longest bar is room for its figure.
-    name, bar, gap, left, top, width = 20, 14, 12, 18, 116, 480
-    full = left + width + 62
-    base = top + len(groups) * (name + 3 * bar + gap)
-    height = base + 56
-    scale = width / highest
+    name, bar, gap, left, top, width, column = 20, 14, 8, 18, 128, 220, 296
+    full = left + 2 * column
+    base = top + len(DRAWN) * (name + len(TRACES) * bar + gap)
+    height = base + 26
+    scale = width / max(values.values(), default=1)
 
     out = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{full}" '
         f'height="{height}" viewBox="0 0 {full} {height}">',
-        "<title>Instructions for each block, by allocator</title>",
+        "<title>Instructions for a block, by allocator and trace</title>",
         STYLE,
         f'<rect class="panel" x="0.5" y="0.5" width="{full - 1}" '
         f'height="{height - 1}" rx="6"/>',
         f'<text class="title" x="{left}" y="30">'
-        "What a block costs, its release included</text>",
-        f'<text class="small" x="{left}" y="52">Kernel {about[0]}, '
-        f"{about[1]},</text>",
-        f'<text class="small" x="{left}" y="70">init_on_alloc=0, without the '
-        "loop's own cost</text>",
+        "Instructions for a block, its release included</text>",
+        f'<text class="small" x="{left}" y="52">Traces of real messages on kernel '
+        f"{about[0]}, {about[1]}</text>",
     ]
     x = left
     for trace in TRACES:
-        out.append(f'<rect class="{trace}" x="{x}" y="84" width="12" '
+        out.append(f'<rect class="{trace}" x="{x}" y="68" width="12" '
                    'height="12"/>')
-        out.append(f'<text x="{x + 18}" y="95">{trace}</text>')
+        out.append(f'<text x="{x + 18}" y="79">{trace}</text>')
         x += 80
-    tick = 0
-    while tick <= highest:
-        x = left + tick * scale
-        out.append(f'<path class="{"grid" if tick else "axis"}" '
-                   f'd="M{x:.1f} {top - 4}V{base}"/>')
-        out.append(f'<text class="small" x="{x:.1f}" y="{base + 18}" '
-                   f'text-anchor="middle">{tick}</text>')
-        tick += step
-    out.append(f'<text class="small" x="{left + width / 2}" y="{base + 40}" '
-               'text-anchor="middle">instructions for each block</text>')
-    y = top
-    for row, values in groups:
-        own = ' class="own"' if row.startswith("wsheap") else ""
-        out.append(f'<text{own} x="{left + 6}" y="{y + name - 6}">{row}</text>')
-        y += name
-        for value, trace in zip(values, TRACES):
-            out.append(f'<rect class="{trace}" x="{left}" y="{y}" '
-                       f'width="{value * scale:.1f}" height="{bar - 1}"/>')
-            label = f"{value:.1f}" if value < 100 else f"{value:.0f}"
-            out.append(f'<text class="small" x="{left + value * scale + 6:.1f}" '
-                       f'y="{y + bar - 2}">{label}</text>')
-            y += bar
-        y += gap
+    for x, (place, what) in zip((left, left + column), columns):
+        out.append(f'<text class="own" x="{x}" y="112">{what}</text>')
+        out.append(f'<path class="axis" d="M{x} {top - 4}V{base - gap}"/>')
+        y = top
+        for row, text in DRAWN:
+            if row == "bump" and place == COUNTED[1]:
+                text += "*"
+            own = ' class="own"' if row.startswith("wsheap") else ""
+            out.append(f'<text{own} x="{x + 6}" y="{y + name - 6}">{text}</text>')
+            y += name
+            for trace in TRACES:
+                value = values.get((place, row, trace))
+                if value is not None:
+                    out.append(f'<rect class="{trace}" x="{x}" y="{y}" '
+                               f'width="{value * scale:.1f}" height="{bar - 1}"/>')
+                    label = f"{value:.1f}" if value < 100 else f"{value:.0f}"
+                    out.append(f'<text class="small" x="{x + value * scale + 6:.1f}" '
+                               f'y="{y + bar - 2}">{label}</text>')
+                y += bar
+            y += gap
+    out.append(f'<text class="small" x="{left}" y="{base + 12}">'
+               "* It gives out old bytes, where the others zero their blocks.</text>")
     return "\n".join(out) + "\n</svg>\n"
 
 

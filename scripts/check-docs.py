@@ -38,8 +38,6 @@ ELSEWHERE = {
     "kunit.py": "of the kernel's tree",
     "driver.c": "of an example",
 }
-# In wsheap.h, and not for drivers.
-INTERNAL = {"wsheap_pool_of"}
 # What begins with these is of the kernel's tree, too, and so are these variables.
 KERNEL = re.compile(r"(arch|block|drivers|fs|include|init|kernel|lib|linux|mm|net|tools)/"
                     r"|CONFIG_|KBUILD_|KCFLAGS")
@@ -319,7 +317,7 @@ def check_calls(tree):
     public = {m[2] for m in re.finditer(
         r"^(?!\s)((?:__\w+\([^)]*\))?[^;{}()]*?)\b((?:devm_)?wsheap_\w+)\(",
         tree.c.get("wsheap.h", ""), re.M)
-        if "__always_inline" not in m[1] or m[2] in DOCUMENTED.findall(header)} - INTERNAL
+        if "__always_inline" not in m[1] or m[2] in DOCUMENTED.findall(header)}
     guide = tree.docs.get("Documentation/wsheap.rst")
     sheet = guide and guide.section("Cheat sheet")
     if not sheet:
