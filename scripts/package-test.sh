@@ -65,7 +65,7 @@ if [ ! -d "$base" ]; then
 		apt-get -qq update
 		apt-get -qq install -y --no-install-recommends initramfs-tools \
 			linux-image-$booted
-		apt-get -qq install -y --no-install-recommends dkms openssl \
+		apt-get -qq install -y --no-install-recommends dkms openssl python3 \
 			$(printf 'linux-headers-%s ' $releases)
 		apt-get clean" >> "$log" 2>&1 ||
 		{ tail -n 20 "$log" >&2; die "the root is not complete; the end of $log is above"; }
@@ -266,7 +266,7 @@ check "a clean kernel log" '' "$(kernel_log | log_is_clean || true)"
 
 say "removing the packages"
 rm "$root/package-test"
-run "the new kernel goes" "apt-get -qq purge -y linux-headers-$new_kernel"
+run "the new kernel goes" "apt-get -qq purge -y '*-$new_kernel' && apt-get -qq autoremove --purge -y"
 run "remove" "apt-get -qq remove -y hello-dkms wsheap-dkms wsheap-tools"
 check "no module is left" '' "$(find "$root/lib/modules/" -name 'wsheap.ko*' -o -name 'hello*.ko*')"
 run "purge" "dpkg --purge hello-dkms wsheap-dkms wsheap-tools"
