@@ -417,9 +417,27 @@ static noinline bool pool_may_free(const struct wsheap_pool *pool,
 		pool_report_stranger(pool, heap, caller);
 		return false;
 	}
-	wsheap_reset(heap);
+	wsheap_reset_for(heap, caller);
 	wsheap_set_max_size(heap, pool->max_size);
 	return true;
+}
+
+/* A report names @caller. */
+static __always_inline void pool_free(struct wsheap_pool *pool, struct wsheap *heap,
+				      unsigned long caller)
+{
+	struct wsheap_pool_cpu *cpu = pool_this_cpu(pool);
+
+	/* An idle heap is from no pool. */
+	if (unlikely(heap->pool != (unsigned long)pool) &&
+	    !pool_may_free(pool, heap, caller))
+		return;
+	heap->pool = 0;
+	wsheap_reset_for(heap, caller);
+	if (likely(slots_put(pool, cpu, heap)))
+		heap = NULL;
+	if (unlikely(heap || pool_is_short(pool)))
+		pool_spill(pool, cpu, heap);
 }
 
 /**
@@ -437,20 +455,8 @@ static noinline bool pool_may_free(const struct wsheap_pool *pool,
  */
 void wsheap_pool_free(struct wsheap_pool *pool, struct wsheap *heap)
 {
-	struct wsheap_pool_cpu *cpu = pool_this_cpu(pool);
-
-	if (unlikely(!heap))
-		return;
-	/* An idle heap is from no pool. */
-	if (unlikely(heap->pool != (unsigned long)pool) &&
-	    !pool_may_free(pool, heap, _RET_IP_))
-		return;
-	heap->pool = 0;
-	wsheap_reset_for(heap, _RET_IP_);
-	if (likely(slots_put(pool, cpu, heap)))
-		heap = NULL;
-	if (unlikely(heap || pool_is_short(pool)))
-		pool_spill(pool, cpu, heap);
+	if (likely(heap))
+		pool_free(pool, heap, _RET_IP_);
 }
 EXPORT_SYMBOL_NS_GPL(wsheap_pool_free, WSHEAP_NS);
 
@@ -468,7 +474,7 @@ void wsheap_pool_put(struct wsheap *heap)
 	if (!heap)
 		return;
 	if (heap->pool)
-		wsheap_pool_free(wsheap_pool_of(heap), heap);
+		pool_free(wsheap_pool_of(heap), heap, _RET_IP_);
 	else
 		pool_report_again(heap, _RET_IP_);
 }

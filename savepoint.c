@@ -395,21 +395,9 @@ static void chunk_retreat(struct wsheap_chunk *chunk, u32 bytes)
 		chunk_take_back(chunk, chunk->used - bytes);
 }
 
-/**
- * __wsheap_extend - make a block larger or smaller by the long path
- * @heap: the heap.
- * @p: the block, or NULL.
- * @old: its bytes.
- * @size: the bytes that it is to have.
- * @gfp: see wsheap_alloc_err().
- *
- * The inline function calls this if the short path fails. Drivers call that.
- *
- * Context: as wsheap_alloc_err(); may sleep if @gfp allows blocking.
- * Return: as wsheap_extend().
- */
-void *__wsheap_extend(struct wsheap *heap, void *p, size_t old, size_t size,
-		      gfp_t gfp)
+/* As wsheap_extend(), by the long path. A report names @caller. */
+void *wsheap_extend_long(struct wsheap *heap, void *p, size_t old, size_t size,
+			 gfp_t gfp, unsigned long caller)
 {
 	size_t align = wsheap_block_align(heap);
 	size_t before = ALIGN(old, align), after = ALIGN(size, align), credit = 0;
@@ -425,12 +413,12 @@ void *__wsheap_extend(struct wsheap *heap, void *p, size_t old, size_t size,
 	if (!p || !old || size > wsheap_largest_block(heap->flags) ||
 	    gfp & WSHEAP_GFP_REFUSED)
 		return wsheap_alloc_long(heap, size, WSHEAP_MIN_ALIGN, gfp, NULL,
-					 _RET_IP_);
+					 caller);
 
 	if (size < old && want_init_on_free())
 		memset(p + size, 0, old - size);
 	place = unlikely(heap->debug) ? wsheap_debug_place(heap, p) : p;
-	if (!wsheap_claim(heap, _RET_IP_))
+	if (!wsheap_claim(heap, caller))
 		return NULL;
 	irq = wsheap_enter(heap);
 	chunk = extend_chunk(heap, place, before);
@@ -453,14 +441,14 @@ void *__wsheap_extend(struct wsheap *heap, void *p, size_t old, size_t size,
 			memset(place + before, 0, req.size);
 		if (unlikely(heap->debug))
 			new = wsheap_debug_resize(heap, place, p, old, size, gfp,
-						  _RET_IP_);
+						  caller);
 	} else if (size > old) {
 		/* What has grown beyond a chunk may grow further. */
 		if (after >= PAGE_SIZE && after <= wsheap_largest_block(heap->flags) / 2 &&
 		    size - credit <= wsheap_max_size(heap) - wsheap_requested_size(heap))
-			wsheap_make_room(heap, after, after, gfp, _RET_IP_);
+			wsheap_make_room(heap, after, after, gfp, caller);
 		new = wsheap_alloc_instead(heap, size, WSHEAP_MIN_ALIGN,
-					   gfp & ~__GFP_ZERO, NULL, _RET_IP_,
+					   gfp & ~__GFP_ZERO, NULL, caller,
 					   credit);
 		if (!new)
 			return NULL;
@@ -470,10 +458,29 @@ void *__wsheap_extend(struct wsheap *heap, void *p, size_t old, size_t size,
 		memset(new + old, 0, size - old);
 	return new;
 }
+
+/**
+ * __wsheap_extend - make a block larger or smaller by the long path
+ * @heap: the heap.
+ * @p: the block, or NULL.
+ * @old: its bytes.
+ * @size: the bytes that it is to have.
+ * @gfp: see wsheap_alloc_err().
+ *
+ * The inline function calls this if the short path fails. Drivers call that.
+ *
+ * Context: as wsheap_alloc_err(); may sleep if @gfp allows blocking.
+ * Return: as wsheap_extend().
+ */
+void *__wsheap_extend(struct wsheap *heap, void *p, size_t old, size_t size,
+		      gfp_t gfp)
+{
+	return wsheap_extend_long(heap, p, old, size, gfp, _RET_IP_);
+}
 EXPORT_SYMBOL_NS_GPL(__wsheap_extend, WSHEAP_NS);
 
 /* Releases a block that was just allocated. Others may have one behind it. */
-void wsheap_undo_alloc(struct wsheap *heap, void *p, size_t size)
+void wsheap_undo_alloc(struct wsheap *heap, void *p, size_t size, unsigned long caller)
 {
 	size_t length = ALIGN(size, wsheap_block_align(heap));
 	struct wsheap_chunk **link, *chunk;
@@ -488,9 +495,9 @@ void wsheap_undo_alloc(struct wsheap *heap, void *p, size_t size)
 		memset(p, 0, size);
 	if (unlikely(heap->debug)) {
 		place = wsheap_debug_place(heap, p);
-		wsheap_debug_end(heap, p, _RET_IP_);
+		wsheap_debug_end(heap, p, caller);
 	}
-	if (!wsheap_claim(heap, _RET_IP_))
+	if (!wsheap_claim(heap, caller))
 		return;
 	irq = wsheap_enter(heap);
 	/* A dedicated chunk has only this block, and is of use for others again. */

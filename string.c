@@ -191,9 +191,9 @@ EXPORT_SYMBOL_NS_GPL(wsheap_asprintf, WSHEAP_NS);
 int wsheap_appendf(struct wsheap *heap, char **string, size_t *length, gfp_t gfp,
 		   const char *fmt, ...)
 {
-	size_t old = *string ? *length + 1 : 0, more;
+	size_t old = *string ? *length + 1 : 0, more, size;
 	va_list ap;
-	char *p;
+	char *p = *string;
 
 	if (!wsheap_is_message(heap))
 		return -EINVAL;
@@ -201,7 +201,10 @@ int wsheap_appendf(struct wsheap *heap, char **string, size_t *length, gfp_t gfp
 	more = vsnprintf(NULL, 0, fmt, ap);
 	va_end(ap);
 
-	p = wsheap_extend(heap, *string, old, size_add(*length, more + 1), gfp);
+	size = size_add(*length, more + 1);
+	wsheap_might_alloc(gfp);
+	if (!__wsheap_extend_short(heap, p, old, size, gfp))
+		p = wsheap_extend_long(heap, p, old, size, gfp, _RET_IP_);
 	if (!p)
 		return wsheap_status(heap) ?: -EINVAL;
 	va_start(ap, fmt);
@@ -227,7 +230,7 @@ static void *dup_user(struct wsheap *heap, const void __user *src, size_t len,
 	if (!p)
 		return ERR_PTR(err.code);
 	if (copy_from_user(p, src, len)) {
-		wsheap_undo_alloc(heap, p, size);
+		wsheap_undo_alloc(heap, p, size, caller);
 		return ERR_PTR(-EFAULT);
 	}
 	return p;

@@ -941,6 +941,28 @@ static __always_inline struct wsheap_mark wsheap_mark(struct wsheap *heap)
 	return mark;
 }
 
+/* Makes a block larger where it is, if that takes nothing but to move the cursor. */
+static __always_inline bool __wsheap_extend_short(struct wsheap *heap, void *p,
+						  size_t old, size_t size, gfp_t gfp)
+{
+	size_t before = ALIGN(old, WSHEAP_MIN_ALIGN);
+	size_t more = ALIGN(size, WSHEAP_MIN_ALIGN) - before;
+	char *cursor = heap->cursor;
+
+	/*
+	 * What becomes smaller, or so large that it wraps, is more than any room. The
+	 * limit counts on what moves the cursor, and not on padding.
+	 */
+	if (unlikely((char *)p + before != cursor || !old || size - old > more ||
+		     more > (size_t)(heap->limit - cursor) ||
+		     gfp & (WSHEAP_GFP_REFUSED | __GFP_ZERO)))
+		return false;
+	heap->cursor = cursor + more;
+	/* As in wsheap_bump(). */
+	data_race(heap->left -= size - old);
+	return true;
+}
+
 /**
  * wsheap_extend - make a block of a message heap larger or smaller
  * @heap: the heap.
@@ -962,23 +984,10 @@ static __always_inline struct wsheap_mark wsheap_mark(struct wsheap *heap)
 static __always_inline void *wsheap_extend(struct wsheap *heap, void *p,
 					   size_t old, size_t size, gfp_t gfp)
 {
-	size_t before = ALIGN(old, WSHEAP_MIN_ALIGN);
-	size_t more = ALIGN(size, WSHEAP_MIN_ALIGN) - before;
-	char *cursor = heap->cursor;
-
 	wsheap_might_alloc(gfp);
-	/*
-	 * What becomes smaller, or so large that it wraps, is more than any room. The
-	 * limit counts on what moves the cursor, and not on padding.
-	 */
-	if (unlikely((char *)p + before != cursor || !old || size - old > more ||
-		     more > (size_t)(heap->limit - cursor) ||
-		     gfp & (WSHEAP_GFP_REFUSED | __GFP_ZERO)))
-		return __wsheap_extend(heap, p, old, size, gfp);
-	heap->cursor = cursor + more;
-	/* As in wsheap_bump(). */
-	data_race(heap->left -= size - old);
-	return p;
+	if (likely(__wsheap_extend_short(heap, p, old, size, gfp)))
+		return p;
+	return __wsheap_extend(heap, p, old, size, gfp);
 }
 
 /*

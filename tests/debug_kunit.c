@@ -794,6 +794,81 @@ static void byte_past_a_block_is_reported(struct kunit *test)
 	}
 }
 
+enum taking {
+	BY_ALLOC, BY_ALIGNED, BY_MEMDUP, BY_STRDUP, BY_STRNDUP, BY_ASPRINTF, BY_APPENDF,
+	BY_APPENDF_LONGER, BY_EXTEND, BY_EXTEND_LONGER, TAKINGS
+};
+
+/* A block of 12 bytes, by each call that takes blocks. */
+static noinline char *taken_here_by(struct wsheap *heap, enum taking how)
+{
+	char *p = NULL;
+	size_t length = 0;
+
+	if (how == BY_ALLOC)
+		p = wsheap_alloc(heap, 12, GFP_KERNEL);
+	else if (how == BY_ALIGNED)
+		p = wsheap_alloc_aligned(heap, 12, 64, GFP_KERNEL);
+	else if (how == BY_MEMDUP)
+		p = wsheap_memdup(heap, "hello, heap", 12, GFP_KERNEL);
+	else if (how == BY_STRDUP)
+		p = wsheap_strdup(heap, "hello, heap", GFP_KERNEL);
+	else if (how == BY_STRNDUP)
+		p = wsheap_strndup(heap, "hello, heap and more", 11, GFP_KERNEL);
+	else if (how == BY_ASPRINTF)
+		p = wsheap_asprintf(heap, GFP_KERNEL, "hello, %s", "heap");
+	else if (how == BY_APPENDF || how == BY_APPENDF_LONGER)
+		wsheap_appendf(heap, &p, &length, GFP_KERNEL, "hello, %s",
+			       how == BY_APPENDF ? "heap" : "");
+	else
+		p = wsheap_extend(heap, NULL, 0, how == BY_EXTEND ? 12 : 3, GFP_KERNEL);
+	if (how == BY_APPENDF_LONGER)
+		wsheap_appendf(heap, &p, &length, GFP_KERNEL, "%s", "heap");
+	if (how == BY_EXTEND_LONGER)
+		p = wsheap_extend(heap, p, 3, 12, GFP_KERNEL);
+	barrier();
+	return p;
+}
+
+static noinline void returned_here(struct wsheap_pool *pool, struct wsheap *heap, bool put)
+{
+	if (put)
+		wsheap_pool_put(heap);
+	else
+		wsheap_pool_free(pool, heap);
+	barrier();
+}
+
+/* Whichever call a block is from, and also if the heap had another quota meanwhile. */
+static void reports_name_lines_of_the_driver(struct kunit *test)
+{
+	enum wsheap_mode mode = *(const enum wsheap_mode *)test->param_value;
+	unsigned int how, back;
+
+	for (how = 0; how < TAKINGS; how++) {
+		for (back = 0; back < 4; back++) {
+			struct wsheap *heap = mode_heap(test, mode, POOLED);
+			struct wsheap_pool *pool = wsheap_pool_of(heap);
+			char *p;
+
+			if (back & 1)
+				KUNIT_ASSERT_EQ(test, wsheap_set_max_size(heap, SZ_1K), 0);
+			p = taken_here_by(heap, how);
+			KUNIT_ASSERT_NOT_NULL(test, p);
+			OPTIMIZER_HIDE_VAR(p);
+			p[12] ^= 1;
+			listen_begin();
+			returned_here(pool, heap, back & 2);
+			listen_end();
+			expect_heard(test, "written past its end, byte 12 of a block of 12 bytes");
+			expect_heard(test, "its end was called from returned_here");
+			expect_heard(test, "taken_here_by");
+			wsheap_pool_destroy(pool);
+			wsheap_debug_flush();
+		}
+	}
+}
+
 /* Also behind what a block is after it became smaller, or larger. */
 static void byte_past_a_changed_block_is_reported(struct kunit *test)
 {
@@ -1570,6 +1645,7 @@ static struct kunit_case wsheap_debug_cases[] = {
 #endif
 	KUNIT_CASE_PARAM(nothing_is_left, debug_gen_params),
 	KUNIT_CASE_PARAM(byte_past_a_block_is_reported, filling_gen_params),
+	KUNIT_CASE_PARAM(reports_name_lines_of_the_driver, filling_gen_params),
 	KUNIT_CASE_PARAM(byte_past_a_changed_block_is_reported, filling_gen_params),
 	KUNIT_CASE_PARAM(write_to_an_ended_block_is_reported, filling_gen_params),
 	KUNIT_CASE(guarded_addresses_are_told_about),
