@@ -324,6 +324,15 @@ def check_calls(tree):
         tree.find("Documentation/wsheap.rst", 1, 'no section "Cheat sheet"')
     counted = collections.Counter(name for row in (sheet.findall(nodes.row) if sheet else ())
                                   for name in CALL.findall(row[0].astext()))
+    arguments = {m[1]: ", ".join(re.findall(r"^ \* @(\w+|\.\.\.):", m[2], re.M))
+                 for text in tree.sources.values()
+                 for m in re.finditer(r"/\*\*\n \* (\w+) - (.*?)\*/", text, re.S)}
+    for row in sheet.findall(nodes.row) if sheet else ():
+        for name in CALL.findall(row[0].astext()):
+            if name in arguments and len(row) > 1 and \
+                    " ".join(row[1].astext().split()) != arguments[name]:
+                guide.find(guide.line_of(row, name),
+                           f"the arguments of {name}() are {arguments[name]}")
     for name in public if sheet else ():
         if counted[name] != 1:
             guide.find(guide.line_of(sheet, "Cheat"),

@@ -65,7 +65,7 @@ static int handle_messages(struct source *dev)
 		struct item *item = wsheap_zalloc(heap, sizeof(*item), GFP_KERNEL);
 		char *name = wsheap_strndup(heap, msg->name, msg->name_len, GFP_KERNEL);
 
-		if (item && name)
+		if (item && name)	/* else it is too large, or memory is short */
 			handle(dev, item, name);
 		wsheap_reset(heap);
 	}
