@@ -3,7 +3,12 @@
 
 version = $(shell sed -n 's/^MODULE_VERSION("\(.*\)");/\1/p' main.c)
 KERNEL_DIR ?= /lib/modules/$(shell uname -r)/build
-export KERNEL_SRC KERNEL KERNEL_IMAGE ACCEL PORT KEEP
+release = $(shell cat $(KERNEL_DIR)/include/config/kernel.release)
+to = $(and $(INSTALL_MOD_PATH),$(abspath $(INSTALL_MOD_PATH)))
+ifneq ($(word 2,$(CURDIR))$(word 2,$(KERNEL_DIR))$(word 2,$(INSTALL_MOD_PATH)),)
+$(error the build of the kernel takes no path with blanks: $(CURDIR), KERNEL_DIR=$(KERNEL_DIR), INSTALL_MOD_PATH=$(INSTALL_MOD_PATH))
+endif
+export KERNEL_SRC KERNEL KERNEL_IMAGE ACCEL PORT KEEP SECURE_BOOT
 
 modules clean: kernel
 	$(MAKE) -C $(KERNEL_DIR) M=$(CURDIR) $@
@@ -13,14 +18,19 @@ headers := wsheap.h wsheap_compat.h
 
 # The directory of symbols has the name of the kernel that they are of.
 modules_install: kernel
-	@test ! -e $(INSTALL_MOD_PATH)/var/lib/dkms/wsheap || { \
+	@test ! -e $(to)/var/lib/dkms/wsheap || { \
 		echo 'error: DKMS has installed wsheap: remove it first, by' \
 			'"make dkms-remove" or with the package wsheap-dkms' >&2; \
 		exit 1; }
-	$(MAKE) -C $(KERNEL_DIR) M=$(CURDIR) $@
-	install -D -m 644 -t $(INSTALL_MOD_PATH)/usr/src/wsheap $(headers)
-	install -D -m 644 -t $(INSTALL_MOD_PATH)/usr/src/wsheap/$(shell \
-		cat $(KERNEL_DIR)/include/config/kernel.release) Module.symvers
+	$(MAKE) -C $(KERNEL_DIR) M=$(CURDIR) INSTALL_MOD_PATH=$(to) $@
+	install -D -m 644 -t $(to)/usr/src/wsheap $(headers)
+	install -D -m 644 -t $(to)/usr/src/wsheap/$(release) Module.symvers
+
+# Kernels of different age have different directories for it.
+modules_uninstall: kernel
+	rm -f $(foreach d,updates extra,$(to)/lib/modules/$(release)/$(d)/wsheap.ko*)
+	rm -rf $(to)/usr/src/wsheap/$(release)
+	@ls -d $(to)/usr/src/wsheap/*/ >/dev/null 2>&1 || rm -rf $(to)/usr/src/wsheap
 
 # What DKMS builds from, where it looks for it.
 dkms_source = $(DESTDIR)/usr/src/wsheap-$(version)
@@ -51,7 +61,8 @@ demo test mistakes test-arch bench fuzz check doc deb package-test:
 help:
 	@echo 'make                  build wsheap.ko for the running kernel'
 	@echo 'make modules_install  install it, and what drivers are built with'
-	@echo 'make dkms-install     have DKMS build and install it for each kernel'
+	@echo 'make modules_uninstall  take that out again'
+	@echo 'make dkms-install     have DKMS build it, also for kernels that come later'
 	@echo 'make dkms-remove      take that out again'
 	@echo 'make deb              Debian packages of the module, the tools and a driver'
 	@echo 'make clean            remove what the build made'
@@ -71,6 +82,7 @@ help:
 	@echo 'KERNEL=6.1    series of the stock kernel for demo, test, bench'
 	@echo 'ACCEL=kvm     KVM for demo and test, where it works'
 	@echo 'KEEP=1        make demo leaves the guest running; PORT= its port'
+	@echo 'SECURE_BOOT=1 make package-test enrolls the key of DKMS, too'
 
-.PHONY: modules modules_install clean kernel version dkms-source dkms-install dkms-remove \
+.PHONY: modules modules_install modules_uninstall clean kernel version dkms-source dkms-install dkms-remove \
 	demo test mistakes test-arch bench fuzz check doc deb package-test help

@@ -38,9 +38,9 @@ ELSEWHERE = {
     "kunit.py": "of the kernel's tree",
     "driver.c": "of an example",
 }
-# What begins with these is of the kernel's tree, too, and so are these variables.
+# What begins with these is of the kernel's tree, too, or a variable of it or of DKMS.
 KERNEL = re.compile(r"(arch|block|drivers|fs|include|init|kernel|lib|linux|mm|net|tools)/"
-                    r"|CONFIG_|KBUILD_|KCFLAGS")
+                    r"|CONFIG_|KBUILD_|KCFLAGS|BUILD_DEPENDS")
 FILE = re.compile(r".+\.(c|h|sh|py|rst|md|svg|json|txt)")
 CALL = re.compile(r"(?<!\w)((?:__)?(?:devm_)?wsheap_\w+)\(")
 DOCUMENTED = re.compile(r"^ \* (\w+)(?:\(\))? - ", re.M)

@@ -6,14 +6,20 @@
 
 set -eu -o pipefail
 
+# Where Debian has modinfo, dkms and mke2fs, which is in root's PATH alone.
+PATH=$PATH:/usr/sbin:/sbin
+
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/wsheap
 series=${KERNEL:-6.12}
 jobs=$(nproc)
-mkdir -p "$cache"
-
 say() { printf '==> %s\n' "$*"; }
 die() { printf 'error: %s\n' "$*" >&2; exit 1; }
+
+case $cache$top in
+*[[:space:]]*) die "the build of the kernel takes no path with blanks: $top, $cache" ;;
+esac
+mkdir -p "$cache"
 
 as_root() {
 	if [ "$(id -u)" = 0 ]; then
@@ -114,7 +120,7 @@ find_release() {
 # Sets release and headers: from KERNEL_DIR, or Debian's for $series.
 get_headers() {
 	if [ -n "${KERNEL_DIR:-}" ]; then
-		headers=$KERNEL_DIR
+		headers=$(realpath "$KERNEL_DIR")
 		[ -f "$headers/include/config/kernel.release" ] ||
 			die "KERNEL_DIR=$headers holds no prepared kernel (no include/config/kernel.release)"
 		release=$(cat "$headers/include/config/kernel.release")

@@ -45,6 +45,8 @@ say "lintian"
 lintian --allow-root --fail-on error,warning "$new"/*.changes ||
 	die "lintian found something; see above"
 rm -f "$new"/*.log
+[ ! -e "$out" ] || ls "$out"/*.changes >/dev/null 2>&1 ||
+	die "$out is there, and has no packages that this could replace"
 rm -rf "$out"
 mv "$new" "$out"
 say "the packages are in $out:"

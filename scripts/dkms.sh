@@ -1,27 +1,30 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # Has DKMS build and install wsheap from this checkout ("dkms-install"), or takes it out
-# again ("dkms-remove"). KERNEL_DIR= builds for another kernel than the running one;
-# for new kernels DKMS builds it by itself.
+# again ("dkms-remove"). It is built for the running kernel, or that of KERNEL_DIR=, and
+# for those that had it before. DKMS builds it for others when they boot.
 
 . "$(dirname "$0")/common.sh"
 
 command -v dkms >/dev/null ||
-	die "DKMS is not installed here: install your distribution's package dkms and the headers of your kernel"
+	die "DKMS is not installed here: install it by \"apt install dkms\", or as your distribution does, and the headers of your kernel"
 if [ -d /usr/share/doc/wsheap-dkms ]; then
 	die "the package wsheap-dkms is installed: it and this exclude each other"
 fi
 
-# Each version that DKMS knows, and where it has its source.
-remove_all() {
-	local source version
-	for source in /var/lib/dkms/wsheap/*/source; do
-		[ -e "$source" ] || continue
-		version=$(basename "$(dirname "$source")")
+# remove_versions [BUT]: what DKMS has of wsheap, but for one version.
+remove_versions() {
+	local tree version
+	for tree in /var/lib/dkms/wsheap/*/; do
+		version=$(basename "$tree")
+		if [ ! -L "${tree}source" ] || [ "$version" = "${1:-}" ]; then
+			continue
+		fi
+		[ -e "${tree}source/dkms.conf" ] ||
+			die "DKMS has wsheap $version, but its source in /usr/src/wsheap-$version is gone: put it back, or remove $tree by hand"
 		as_root dkms remove "wsheap/$version" --all
 		as_root rm -rf "/usr/src/wsheap-$version"
 	done
-	as_root rm -rf /usr/src/wsheap
 }
 
 case ${1:-} in
@@ -31,18 +34,26 @@ dkms-install)
 	found=$(modinfo -k "$release" -n wsheap 2>/dev/null || true)
 	case $found in
 	''|*/dkms/*) ;;
-	*) die "wsheap is installed as $found, by \"make modules_install\" or by the kernel: remove that first" ;;
+	*) die "wsheap is installed as $found: \"make modules_uninstall\" takes it out, if \"make modules_install\" put it there" ;;
 	esac
-	remove_all
-	as_root make -s -C "$top" dkms-source
 	version=$(make -s -C "$top" version)
-	say "building wsheap $version for $release by DKMS (half a minute)"
-	as_root dkms install "wsheap/$version" -k "$release"
+	releases=$(dkms status wsheap |
+		sed -n 's/^wsheap[^,]*, \([^,]*\), .*: installed.*/\1/p' | sort -u)
+	as_root make -s -C "$top" dkms-source
+	for release in "$release" $(grep -v -x -F "$release" <<<"$releases"); do
+		say "building wsheap $version for $release by DKMS (half a minute)"
+		[ ! -d "/var/lib/dkms/wsheap/$version/$release" ] ||
+			as_root dkms unbuild "wsheap/$version" -k "$release"
+		as_root dkms install "wsheap/$version" -k "$release" ||
+			die "it was not built for $release; see /var/lib/dkms/wsheap/$version/build/make.log. \"make dkms-remove\" takes all of it out"
+	done
+	remove_versions "$version"
 	say "\"modprobe wsheap\" loads it; drivers find its header in /usr/src/wsheap"
 	;;
 dkms-remove)
 	[ -d /var/lib/dkms/wsheap ] || die "DKMS has no wsheap here"
-	remove_all
+	remove_versions
+	as_root rm -rf /usr/src/wsheap
 	;;
 *)
 	die "usage: $0 dkms-install | dkms-remove"

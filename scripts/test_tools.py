@@ -1062,11 +1062,11 @@ Cheat sheet
 .. list-table::
 
    * - Call
-     - What it is for
+     - Arguments
    * - ``wsheap_alloc(heap)``
-     - a block; see ``wsheap_reset()``
+     - heap
    * - ``wsheap_reset()``
-     - the end
+     - heap
 
 What the log says
 =================
@@ -1083,6 +1083,7 @@ SMALL_TREE = {
     "misuse.c": """\
 /**
  * wsheap_reset - end a message
+ * @heap: the heap.
  */
 void wsheap_reset(struct wsheap *heap)
 {
@@ -1099,6 +1100,7 @@ struct wsheap;
 void wsheap_reset(struct wsheap *heap);
 /**
  * wsheap_alloc - take a block
+ * @heap: the heap.
  */
 static __always_inline void *
 wsheap_alloc(struct wsheap *heap)
@@ -1333,6 +1335,10 @@ class Documents(Case):
         self.guide("- ``wsheap_alloc(heap)``", "- ``wsheap_alloc(heap)``, ``wsheap_reset()``",
                    "28: wsheap_reset() is 2 times in the cheat sheet")
 
+    def test_arguments_that_are_others(self):
+        self.guide("``wsheap_reset()``\n     - heap", "``wsheap_reset()``\n     - heap, gfp",
+                   "37: the arguments of wsheap_reset() are heap")
+
     def test_no_cheat_sheet(self):
         self.guide("Cheat sheet\n====", "Other sheet\n====", '1: no section "Cheat sheet"')
 
@@ -1352,15 +1358,15 @@ class Documents(Case):
 
     def test_calls_without_kernel_doc(self):
         self.edit("wsheap.h", "struct wsheap;", "int wsheap_age(void);\nstruct wsheap;")
-        self.edit("Documentation/wsheap.rst", "- the end", "- the end\n   * - ``wsheap_age()``"
-                  "\n     - its age")
+        self.edit("Documentation/wsheap.rst", "* - ``wsheap_reset()``",
+                  "* - ``wsheap_age()``\n     - none\n   * - ``wsheap_reset()``")
         self.finds("Documentation/reference.rst:1: wsheap_age() is not in the reference")
         self.edit("Documentation/reference.rst", "Ends a message", "See wsheap_age()")
         self.finds()
 
     def test_exports(self):
         self.edit("misuse.c", " * wsheap_reset - ", " * wsheap_reset: ")
-        self.finds("misuse.c:10: wsheap_reset has no kernel-doc")
+        self.finds("misuse.c:11: wsheap_reset has no kernel-doc")
 
     def test_exports_of_inline_calls(self):
         self.edit("misuse.c", "(wsheap_reset,", "(__wsheap_alloc,")
@@ -1386,18 +1392,18 @@ class Documents(Case):
 
     def test_log(self):
         self.edit("misuse.c", "bytes are left", "bytes are gone")
-        self.finds('misuse.c:6: not in "What the log says": bytes are gone')
+        self.finds('misuse.c:7: not in "What the log says": bytes are gone')
 
     def test_log_in_a_variable(self):
         self.edit("misuse.c", "\tpr_err", '\twhat = "lost in the \\"post\\"";\n\tpr_err')
-        self.finds('misuse.c:6: not in "What the log says": lost in the "post')
+        self.finds('misuse.c:7: not in "What the log says": lost in the "post')
 
     def test_log_has_no_comments(self):
         self.guide("   * - ``heap``", "   * - ``heaps``")
         self.edit("Documentation/wsheap.rst", ": not reset in`` *n* ``ms", ":`` *n* ``ms")
         self.edit("Documentation/wsheap.rst", ".. list-table::\n\n   * - ``heaps``",
                   ".. not reset in\n\n.. list-table::\n\n   * - ``heaps``")
-        self.finds('misuse.c:6: not in "What the log says": not reset in')
+        self.finds('misuse.c:7: not in "What the log says": not reset in')
 
     def test_no_log(self):
         self.guide("What the log says", "What the dog says",
