@@ -3,7 +3,9 @@
 
 version = $(shell sed -n 's/^MODULE_VERSION("\(.*\)");/\1/p' main.c)
 KERNEL_DIR ?= /lib/modules/$(shell uname -r)/build
-release = $(shell cat $(KERNEL_DIR)/include/config/kernel.release)
+# As the module will say. Debian's headers have another one in include/config.
+release = $(shell sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' \
+	$(KERNEL_DIR)/include/generated/utsrelease.h)
 to = $(and $(INSTALL_MOD_PATH),$(abspath $(INSTALL_MOD_PATH)))
 ifneq ($(word 2,$(CURDIR))$(word 2,$(KERNEL_DIR))$(word 2,$(INSTALL_MOD_PATH)),)
 $(error the build of the kernel takes no path with blanks: $(CURDIR), KERNEL_DIR=$(KERNEL_DIR), INSTALL_MOD_PATH=$(INSTALL_MOD_PATH))

@@ -96,7 +96,7 @@ check_pages() {
 say "static checks (two minutes; longer the first time)"
 need /usr/bin/python3:python3 sparse:sparse make:make gcc:gcc perl:perl \
 	rst2html:python3-docutils codespell:codespell shellcheck:shellcheck \
-	linkchecker:linkchecker
+	linkchecker:linkchecker git:git
 # The one that docutils is installed for.
 python=/usr/bin/python3
 
@@ -126,8 +126,8 @@ silent "wsheap-top, wsheap-advise and check-docs.py" test_tools
 # The benchmark, the samples and the tests have no kernel-doc for readers.
 silent "kernel-doc" "$source/scripts/kernel-doc" -none -Wall ./*.[ch]
 silent "shellcheck" shellcheck -x -P SCRIPTDIR .ci/run scripts/*.sh
-# Hidden files are not looked for.
-silent "spelling" codespell . .ci/run
+# shellcheck disable=SC2046 # names without blanks
+silent "spelling" codespell $(git ls-files)
 silent "what the documents say" $python scripts/check-docs.py
 silent "the pages" build_pages
 [ ! -e "$cache/html/index.html" ] || silent "the links of the pages" check_pages

@@ -117,13 +117,19 @@ find_release() {
 	die "Debian has no kernel $series here; choose another with KERNEL=, or give KERNEL_DIR= and KERNEL_IMAGE="
 }
 
+# release_of DIRECTORY: of a kernel that is prepared there, as its modules say it.
+release_of() {
+	sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' "$1/include/generated/utsrelease.h" 2>/dev/null ||
+		true
+}
+
 # Sets release and headers: from KERNEL_DIR, or Debian's for $series.
 get_headers() {
 	if [ -n "${KERNEL_DIR:-}" ]; then
 		headers=$(realpath "$KERNEL_DIR")
-		[ -f "$headers/include/config/kernel.release" ] ||
-			die "KERNEL_DIR=$headers holds no prepared kernel (no include/config/kernel.release)"
-		release=$(cat "$headers/include/config/kernel.release")
+		release=$(release_of "$headers")
+		[ -n "$release" ] ||
+			die "KERNEL_DIR=$headers holds no prepared kernel (no include/generated/utsrelease.h)"
 		need make:make gcc:gcc
 		return
 	fi

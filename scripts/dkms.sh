@@ -29,13 +29,13 @@ remove_versions() {
 
 case ${1:-} in
 dkms-install)
-	release=$(cat "${KERNEL_DIR:-/lib/modules/$(uname -r)/build}/include/config/kernel.release") ||
+	release=$(release_of "${KERNEL_DIR:-/lib/modules/$(uname -r)/build}")
+	[ -n "$release" ] ||
 		die "no kernel to build for: install linux-headers-$(uname -r), or set KERNEL_DIR="
-	found=$(modinfo -k "$release" -n wsheap 2>/dev/null || true)
-	case $found in
-	''|*/dkms/*) ;;
-	*) die "wsheap is installed as $found: \"make modules_uninstall\" takes it out, if \"make modules_install\" put it there" ;;
-	esac
+	for module in "/lib/modules/$release"/{updates,extra}/wsheap.ko*; do
+		[ ! -e "$module" ] ||
+			die "wsheap is installed as $module: \"make modules_uninstall\" takes it out"
+	done
 	version=$(make -s -C "$top" version)
 	releases=$(dkms status wsheap |
 		sed -n 's/^wsheap[^,]*, \([^,]*\), .*: installed.*/\1/p' | sort -u)

@@ -57,14 +57,17 @@ run() {
 base=$cache/root-$codename-${releases// /-}
 if [ ! -d "$base" ]; then
 	say "making a Debian root with debootstrap (3 minutes, once)"
+	# shellcheck disable=SC2016 # these are for apt
 	debootstrap --variant=minbase "$codename" "$cache/base.$$" "$(
 		apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' \
 			'Origin: Debian' "Codename: $codename" | head -n 1)" >> "$log" 2>&1 ||
 		{ tail -n 20 "$log" >&2; die "debootstrap failed; the end of $log is above"; }
+	# shellcheck disable=SC2016
 	apt-get indextargets --format 'deb $(REPO_URI) $(RELEASE) $(COMPONENT)' \
 		'Created-By: Packages' 'Origin: Debian' > "$cache/base.$$/etc/apt/sources.list"
 	cp -L /etc/resolv.conf "$cache/base.$$/etc/"
 	cp -r /etc/apt/apt.conf.d "$cache/base.$$/etc/apt/"
+	# shellcheck disable=SC2086 # each release by itself
 	in_root "$cache/base.$$" "set -e
 		apt-get -qq update
 		apt-get -qq install -y --no-install-recommends initramfs-tools \
@@ -136,7 +139,7 @@ done
 check "the header is where drivers look" yes \
 	"$(cmp "$top/wsheap.h" "$root/usr/src/wsheap/wsheap.h" && echo yes)"
 check "the tools have man pages" 2 \
-	"$(cd "$root/usr/share/man/man1" && ls wsheap-top.1.gz wsheap-advise.1.gz | wc -l)"
+	"$(find "$root/usr/share/man/man1/" -name 'wsheap-*.1.gz' | wc -l)"
 
 say "a new kernel comes, $new_kernel: DKMS builds for it (a minute)"
 run "new kernel" "apt-get -qq update &&
@@ -382,7 +385,7 @@ mkdir "$root/tmp/bin"
 printf '#!/bin/sh\n[ "$*" != -r ] || { echo %s; exit; }\nexec /usr/bin/uname "$@"\n' \
 	"$running" > "$root/tmp/bin/uname"
 chmod +x "$root/tmp/bin/uname"
-run "upgrade" "apt-get -qq install -y --no-install-recommends /tmp/higher/wsheap-*.deb"
+run "upgrade" "dpkg -i /tmp/higher/wsheap-*.deb"
 newest=$(in_root "$root" "dkms status wsheap/$higher" 2>> "$log" |
 	sed -n 's/^wsheap[^,]*, \([^,]*\), .*: installed.*/\1/p' | grep -v -x -F "$running")
 case $newest in
