@@ -81,7 +81,8 @@ fi
 
 say "copying the root"
 rm -rf "$root"
-cp -a "$base" "$root"
+mkdir "$root"
+cp -a "$base/." "$root/"
 
 # files: what is in the root, but for what any installation changes.
 files() {
