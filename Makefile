@@ -31,8 +31,9 @@ modules_install: kernel
 # Kernels of different age have different directories for it.
 modules_uninstall: kernel
 	rm -f $(foreach d,updates extra,$(to)/lib/modules/$(release)/$(d)/wsheap.ko*)
-	rm -rf $(to)/usr/src/wsheap/$(release)
-	@ls -d $(to)/usr/src/wsheap/*/ >/dev/null 2>&1 || rm -rf $(to)/usr/src/wsheap
+	test -L $(to)/usr/src/wsheap/$(release) || rm -rf $(to)/usr/src/wsheap/$(release)
+	@test -e $(to)/var/lib/dkms/wsheap || ls -d $(to)/usr/src/wsheap/*/ >/dev/null 2>&1 || \
+		rm -rf $(to)/usr/src/wsheap
 
 # What DKMS builds from, where it looks for it.
 dkms_source = $(DESTDIR)/usr/src/wsheap-$(version)
@@ -50,7 +51,7 @@ dkms-install dkms-remove:
 	@scripts/dkms.sh $@
 
 kernel:
-	@test -e $(KERNEL_DIR)/Makefile || { \
+	@test -n '$(release)' || { \
 		echo 'error: no kernel to build for at $(KERNEL_DIR):' \
 			'install linux-headers-$(shell uname -r), or set KERNEL_DIR=' >&2; \
 		exit 1; }

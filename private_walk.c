@@ -244,7 +244,7 @@ static int private_walk(const struct wsheap_private *private,
  *
  * Context: as wsheap_free().
  * Return: 0 with the next @entry, -ENODATA at the end, with @entry as it was; -EINVAL
- * for a message heap, or where another call has a heap without a lock.
+ * for a message heap, or if another call is under way in a heap that takes no lock.
  */
 int wsheap_walk(struct wsheap *heap, struct wsheap_walk_entry *entry)
 {

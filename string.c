@@ -202,6 +202,7 @@ int wsheap_appendf(struct wsheap *heap, char **string, size_t *length, gfp_t gfp
 	va_end(ap);
 
 	size = size_add(*length, more + 1);
+	/* As wsheap_extend(), but a report names the caller of this. */
 	wsheap_might_alloc(gfp);
 	if (!__wsheap_extend_short(heap, p, old, size, gfp))
 		p = wsheap_extend_long(heap, p, old, size, gfp, _RET_IP_);

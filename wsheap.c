@@ -610,8 +610,8 @@ static void wsheap_release_keeper(struct wsheap *heap, struct wsheap_chunk *chun
  * the pool's. Windows has no equivalent.
  *
  * Context: as wsheap_reset().
- * Return: 0; or -EBUSY if the heap has blocks that are not empty, or where another call
- * has it, -EINVAL for a private heap.
+ * Return: 0; or -EBUSY if the heap has blocks that are not empty, or if another call
+ * is under way in a heap that takes no lock, -EINVAL for a private heap.
  */
 int wsheap_set_max_size(struct wsheap *heap, size_t max_size)
 {

@@ -360,12 +360,14 @@ def check_calls(tree):
 def check_examples(tree):
     """Each is a part of a sample that is built: so it compiles, and runs."""
     samples = [tree.read(name).split("\n") for name in tree.files if re.match(
-        r"samples/.*\.(c|h)$", name) and (name.endswith(".h") or tree.builds(name))]
+        r"samples/.*(\.[ch]|/dkms\.conf)$", name) and (
+            not name.endswith(".c") or tree.builds(name))]
     whole = set()
     for doc in tree.docs.values():
         for block in doc.blocks:
-            if block.language != "c" or not re.fullmatch(
-                    r"Documentation/wsheap\.rst|.*\.md", doc.name):
+            # A dkms.conf has no other use than to be copied.
+            if not re.fullmatch(r"Documentation/wsheap\.rst|.*\.md", doc.name) or not (
+                    block.language == "c" or block.text.lstrip().startswith("PACKAGE_NAME=")):
                 continue
             text = block.text.strip("\n")
             lines = text.split("\n")

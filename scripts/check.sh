@@ -125,7 +125,8 @@ silent "checkpatch --strict" perl "$source/scripts/checkpatch.pl" --strict \
 silent "wsheap-top, wsheap-advise and check-docs.py" test_tools
 # The benchmark, the samples and the tests have no kernel-doc for readers.
 silent "kernel-doc" "$source/scripts/kernel-doc" -none -Wall ./*.[ch]
-silent "shellcheck" shellcheck -x -P SCRIPTDIR .ci/run scripts/*.sh
+silent "shellcheck" shellcheck -x -P SCRIPTDIR .ci/run scripts/*.sh scripts/dkms-symbols \
+	samples/hello/debian/hello-dkms.postinst
 # shellcheck disable=SC2046 # names without blanks
 silent "spelling" codespell $(git ls-files)
 silent "what the documents say" $python scripts/check-docs.py

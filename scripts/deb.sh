@@ -6,7 +6,7 @@
 
 . "$(dirname "$0")/common.sh"
 
-need dpkg-buildpackage:dpkg-dev dh:debhelper dh_dkms:dh-dkms help2man:help2man \
+need /usr/share/doc/build-essential:build-essential dpkg-buildpackage:dpkg-dev dh:debhelper dh_dkms:dh-dkms help2man:help2man \
 	lintian:lintian git:git python3:python3
 
 version=$(make -s -C "$top" version)
@@ -20,11 +20,15 @@ new=$cache/deb.$$
 trap 'rm -rf "$new"' EXIT
 rm -rf "$new"
 
+# What git does not know is no part of the source.
+[ -z "$(cd "$top" && git ls-files --others --exclude-standard)" ] ||
+	die "there are new files, which would not be in the packages: \"git add\" or remove them; git status lists them"
+
 # build_package SOURCE NAME: builds the source package in a directory of the checkout.
 build_package() {
 	local to=$new/$2 log=$new/$2.log part
 	mkdir -p "$to"
-	(cd "$top/$1" && git ls-files --cached --others --exclude-standard -z) |
+	(cd "$top/$1" && git ls-files -z) |
 	while IFS= read -r -d '' part; do
 		[ ! -f "$top/$1/$part" ] || (cd "$top/$1" && cp --parents -p "$part" "$to/")
 	done

@@ -6,8 +6,7 @@
 
 . "$(dirname "$0")/common.sh"
 
-command -v dkms >/dev/null ||
-	die "DKMS is not installed here: install it by \"apt install dkms\", or as your distribution does, and the headers of your kernel"
+need dkms:dkms
 if [ -d /usr/share/doc/wsheap-dkms ]; then
 	die "the package wsheap-dkms is installed: it and this exclude each other"
 fi
@@ -33,7 +32,7 @@ dkms-install)
 	[ -n "$release" ] ||
 		die "no kernel to build for: install linux-headers-$(uname -r), or set KERNEL_DIR="
 	for module in "/lib/modules/$release"/{updates,extra}/wsheap.ko*; do
-		[ ! -e "$module" ] ||
+		[ ! -e "$module" ] || dkms status wsheap -k "$release" | grep -q ': installed' ||
 			die "wsheap is installed as $module: \"make modules_uninstall\" takes it out"
 	done
 	version=$(make -s -C "$top" version)
@@ -53,7 +52,8 @@ dkms-install)
 dkms-remove)
 	[ -d /var/lib/dkms/wsheap ] || die "DKMS has no wsheap here"
 	remove_versions
-	as_root rm -rf /usr/src/wsheap
+	# "make modules_install" may have left symbols of other kernels.
+	ls -d /usr/src/wsheap/*/ >/dev/null 2>&1 || as_root rm -rf /usr/src/wsheap
 	;;
 *)
 	die "usage: $0 dkms-install | dkms-remove"
