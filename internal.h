@@ -454,8 +454,6 @@ void wsheap_debug_module_exit(void);
 
 /* savepoint.c */
 void wsheap_end_notes(struct wsheap *heap, unsigned long caller);
-void *wsheap_extend_long(struct wsheap *heap, void *p, size_t old, size_t size,
-			 gfp_t gfp, unsigned long caller);
 void wsheap_undo_alloc(struct wsheap *heap, void *p, size_t size, unsigned long caller);
 
 /* private.c */

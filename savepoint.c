@@ -395,9 +395,22 @@ static void chunk_retreat(struct wsheap_chunk *chunk, u32 bytes)
 		chunk_take_back(chunk, chunk->used - bytes);
 }
 
-/* As wsheap_extend(), by the long path. A report names @caller. */
-void *wsheap_extend_long(struct wsheap *heap, void *p, size_t old, size_t size,
-			 gfp_t gfp, unsigned long caller)
+/**
+ * __wsheap_extend - make a block larger or smaller by the long path
+ * @heap: the heap.
+ * @p: the block, or NULL.
+ * @old: its bytes.
+ * @size: the bytes that it is to have.
+ * @gfp: see wsheap_alloc_err().
+ * @caller: what a report names, or 0 for the caller of this.
+ *
+ * The inline function calls this if the short path fails. Drivers call that.
+ *
+ * Context: as wsheap_alloc_err(); may sleep if @gfp allows blocking.
+ * Return: as wsheap_extend().
+ */
+void *__wsheap_extend(struct wsheap *heap, void *p, size_t old, size_t size,
+		      gfp_t gfp, unsigned long caller)
 {
 	size_t align = wsheap_block_align(heap);
 	size_t before = ALIGN(old, align), after = ALIGN(size, align), credit = 0;
@@ -407,6 +420,8 @@ void *wsheap_extend_long(struct wsheap *heap, void *p, size_t old, size_t size,
 	void *new = p, *place;
 	unsigned long irq;
 
+	if (!caller)
+		caller = _RET_IP_;
 	if (!wsheap_is_message(heap))
 		return NULL;
 	/* What is refused for any block, and empty ones, which have no memory. */
@@ -457,25 +472,6 @@ void *wsheap_extend_long(struct wsheap *heap, void *p, size_t old, size_t size,
 	if (gfp & __GFP_ZERO && size > old)
 		memset(new + old, 0, size - old);
 	return new;
-}
-
-/**
- * __wsheap_extend - make a block larger or smaller by the long path
- * @heap: the heap.
- * @p: the block, or NULL.
- * @old: its bytes.
- * @size: the bytes that it is to have.
- * @gfp: see wsheap_alloc_err().
- *
- * The inline function calls this if the short path fails. Drivers call that.
- *
- * Context: as wsheap_alloc_err(); may sleep if @gfp allows blocking.
- * Return: as wsheap_extend().
- */
-void *__wsheap_extend(struct wsheap *heap, void *p, size_t old, size_t size,
-		      gfp_t gfp)
-{
-	return wsheap_extend_long(heap, p, old, size, gfp, _RET_IP_);
 }
 EXPORT_SYMBOL_NS_GPL(__wsheap_extend, WSHEAP_NS);
 

@@ -191,9 +191,9 @@ EXPORT_SYMBOL_NS_GPL(wsheap_asprintf, WSHEAP_NS);
 int wsheap_appendf(struct wsheap *heap, char **string, size_t *length, gfp_t gfp,
 		   const char *fmt, ...)
 {
-	size_t old = *string ? *length + 1 : 0, more, size;
+	size_t old = *string ? *length + 1 : 0, more;
 	va_list ap;
-	char *p = *string;
+	char *p;
 
 	if (!wsheap_is_message(heap))
 		return -EINVAL;
@@ -201,11 +201,8 @@ int wsheap_appendf(struct wsheap *heap, char **string, size_t *length, gfp_t gfp
 	more = vsnprintf(NULL, 0, fmt, ap);
 	va_end(ap);
 
-	size = size_add(*length, more + 1);
-	/* As wsheap_extend(), but a report names the caller of this. */
-	wsheap_might_alloc(gfp);
-	if (!__wsheap_extend_short(heap, p, old, size, gfp))
-		p = wsheap_extend_long(heap, p, old, size, gfp, _RET_IP_);
+	p = __wsheap_extend_for(heap, *string, old, size_add(*length, more + 1), gfp,
+				_RET_IP_);
 	if (!p)
 		return wsheap_status(heap) ?: -EINVAL;
 	va_start(ap, fmt);

@@ -381,7 +381,7 @@ void wsheap_rollback(struct wsheap *heap, const struct wsheap_mark *mark);
 void wsheap_add_action(struct wsheap *heap, struct wsheap_action *action,
 		       void (*fn)(void *data), void *data);
 void *__wsheap_extend(struct wsheap *heap, void *p, size_t old, size_t size,
-		      gfp_t gfp) __realloc_size(4);
+		      gfp_t gfp, unsigned long caller) __realloc_size(4);
 
 void *__wsheap_alloc_cur(struct wsheap *heap, size_t size)
 	__alloc_size(2) __malloc;
@@ -941,14 +941,16 @@ static __always_inline struct wsheap_mark wsheap_mark(struct wsheap *heap)
 	return mark;
 }
 
-/* Makes a block larger where it is, if that takes nothing but to move the cursor. */
-static __always_inline bool __wsheap_extend_short(struct wsheap *heap, void *p,
-						  size_t old, size_t size, gfp_t gfp)
+/* As wsheap_extend(). A report names @caller, or with 0 the caller of this. */
+static __always_inline void *__wsheap_extend_for(struct wsheap *heap, void *p,
+						 size_t old, size_t size, gfp_t gfp,
+						 unsigned long caller)
 {
 	size_t before = ALIGN(old, WSHEAP_MIN_ALIGN);
 	size_t more = ALIGN(size, WSHEAP_MIN_ALIGN) - before;
 	char *cursor = heap->cursor;
 
+	wsheap_might_alloc(gfp);
 	/*
 	 * What becomes smaller, or so large that it wraps, is more than any room. The
 	 * limit counts on what moves the cursor, and not on padding.
@@ -956,11 +958,11 @@ static __always_inline bool __wsheap_extend_short(struct wsheap *heap, void *p,
 	if (unlikely((char *)p + before != cursor || !old || size - old > more ||
 		     more > (size_t)(heap->limit - cursor) ||
 		     gfp & (WSHEAP_GFP_REFUSED | __GFP_ZERO)))
-		return false;
+		return __wsheap_extend(heap, p, old, size, gfp, caller);
 	heap->cursor = cursor + more;
 	/* As in wsheap_bump(). */
 	data_race(heap->left -= size - old);
-	return true;
+	return p;
 }
 
 /**
@@ -984,10 +986,7 @@ static __always_inline bool __wsheap_extend_short(struct wsheap *heap, void *p,
 static __always_inline void *wsheap_extend(struct wsheap *heap, void *p,
 					   size_t old, size_t size, gfp_t gfp)
 {
-	wsheap_might_alloc(gfp);
-	if (likely(__wsheap_extend_short(heap, p, old, size, gfp)))
-		return p;
-	return __wsheap_extend(heap, p, old, size, gfp);
+	return __wsheap_extend_for(heap, p, old, size, gfp, 0);
 }
 
 /*
