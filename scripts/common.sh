@@ -117,6 +117,9 @@ find_release() {
 	die "Debian has no kernel $series here; choose another with KERNEL=, or give KERNEL_DIR= and KERNEL_IMAGE="
 }
 
+# The version of wsheap. A make that calls this may print directories.
+own_version() { make -s --no-print-directory -C "$top" version; }
+
 # release_of DIRECTORY: of a kernel that is prepared there, as its modules say it.
 release_of() {
 	sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' "$1/include/generated/utsrelease.h" 2>/dev/null ||

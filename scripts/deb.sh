@@ -9,7 +9,7 @@
 need /usr/share/doc/build-essential:build-essential dpkg-buildpackage:dpkg-dev dh:debhelper dh_dkms:dh-dkms help2man:help2man \
 	lintian:lintian git:git python3:python3
 
-version=$(make -s -C "$top" version)
+version=$(own_version)
 changelog=$(dpkg-parsechangelog -l "$top/debian/changelog" -S Version)
 [ "$version" = "$changelog" ] ||
 	die "main.c has the version $version, and debian/changelog $changelog: let them be the same"

@@ -35,7 +35,7 @@ dkms-install)
 		[ ! -e "$module" ] || dkms status wsheap -k "$release" | grep -q ': installed' ||
 			die "wsheap is installed as $module: \"make modules_uninstall\" takes it out"
 	done
-	version=$(make -s -C "$top" version)
+	version=$(own_version)
 	releases=$(dkms status wsheap |
 		sed -n 's/^wsheap[^,]*, \([^,]*\), .*: installed.*/\1/p' | sort -u)
 	as_root make -s -C "$top" dkms-source

@@ -105,7 +105,7 @@ for release in $releases; do
 done
 files > "$cache/package-test.before"
 
-version=$(make -s -C "$top" version)
+version=$(own_version)
 higher=$version.1
 "$top/scripts/deb.sh"
 mkdir "$root/tmp/deb"
