@@ -12,7 +12,7 @@
 
 . "$(dirname "$0")/common.sh"
 
-say "wsheap packages: install, boot, upgrade and remove them in a fresh Debian (about 9 minutes on a bare machine, 5 when run again)"
+say "wsheap packages: install, boot, upgrade and remove them in a fresh Debian (about 8 minutes on a bare machine, 6 when run again)"
 have_apt || die "this test needs apt, which Debian has"
 [ "$(id -u)" = 0 ] || die "this test makes a Debian root, which needs root: run it with sudo"
 need debootstrap:debootstrap mke2fs:e2fsprogs unshare:util-linux \

@@ -10,7 +10,7 @@
 . "$(dirname "$0")/common.sh"
 . "$(dirname "$0")/mistakes.sh"
 
-say "wsheap tests: KUnit under UML, then a stress under QEMU (about 8 minutes on a bare machine, 2 when run again)"
+say "wsheap tests: KUnit under UML, then a stress under QEMU (about 15 minutes on a bare machine, 10 when run again)"
 need gcc:gcc make:make flex:flex bison:bison bc:bc python3:python3 \
 	qemu-system-x86_64:qemu-system-x86 cpio:cpio \
 	/usr/include/stdio.h:libc6-dev
