@@ -93,7 +93,7 @@ check_pages() {
 	return "$status"
 }
 
-say "static checks (two minutes; longer the first time)"
+say "static checks (three minutes; longer the first time)"
 need /usr/bin/python3:python3 sparse:sparse make:make gcc:gcc perl:perl \
 	rst2html:python3-docutils codespell:codespell shellcheck:shellcheck \
 	linkchecker:linkchecker git:git
