@@ -87,5 +87,6 @@ help:
 	@echo 'KEEP=1        make demo leaves the guest running; PORT= its port'
 	@echo 'SECURE_BOOT=1 make package-test enrolls the key of DKMS, too'
 
-.PHONY: modules modules_install modules_uninstall clean kernel version dkms-source dkms-install dkms-remove \
+.PHONY: modules modules_install modules_uninstall clean kernel version \
+	dkms-source dkms-install dkms-remove \
 	demo test mistakes test-arch bench fuzz check doc deb package-test help

@@ -18,10 +18,11 @@ have_apt || die "this test needs apt, which Debian has"
 need debootstrap:debootstrap mke2fs:e2fsprogs unshare:util-linux \
 	qemu-system-x86_64:qemu-system-x86
 
+releases=
 codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
 for series in 6.1 6.12; do
 	find_release
-	releases="${releases:-} $release"
+	releases="$releases $release"
 done
 # The one to boot is the newest, as the boot loader would choose.
 booted=$release
@@ -41,11 +42,19 @@ trap cleanup EXIT
 trap 'exit 130' INT TERM
 
 # in_root ROOT COMMAND: by the shell, as on a machine that runs a kernel which is not
-# installed, unless ROOT has another uname.
+# installed, unless pretend() has said another one.
 in_root() {
 	unshare --mount --pid --fork --mount-proc="$1/proc" chroot "$1" /usr/bin/env -i \
 		PATH=/tmp/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 \
 		DEBIAN_FRONTEND=noninteractive sh -c "$2"
+}
+
+# pretend RELEASE: from here on, the root says that it runs that kernel.
+pretend() {
+	mkdir -p "$root/tmp/bin"
+	printf '#!/bin/sh\n[ "$*" != -r ] || { echo %s; exit; }\nexec /usr/bin/uname "$@"\n' \
+		"$1" > "$root/tmp/bin/uname"
+	chmod +x "$root/tmp/bin/uname"
 }
 
 # run WHAT COMMAND: a step in the root that has to succeed.
@@ -391,10 +400,7 @@ say "upgrading wsheap to $higher (a minute)"
 # newest one. Others are built when they boot.
 running=${releases%" $booted"}
 running=${running# }
-mkdir "$root/tmp/bin"
-printf '#!/bin/sh\n[ "$*" != -r ] || { echo %s; exit; }\nexec /usr/bin/uname "$@"\n' \
-	"$running" > "$root/tmp/bin/uname"
-chmod +x "$root/tmp/bin/uname"
+pretend "$running"
 run "upgrade" "dpkg -i /tmp/higher/wsheap-*.deb"
 newest=$(in_root "$root" "dkms status wsheap/$higher" 2>> "$log" |
 	sed -n 's/^wsheap[^,]*, \([^,]*\), .*: installed.*/\1/p' | grep -v -x -F "$running") || true
@@ -440,9 +446,7 @@ say "the same from a checkout, by make dkms-install and by make modules_install 
 mkdir -p "$root/checkout"
 copy_sources "$root/checkout"
 (cd "$top" && cp --parents -r scripts dkms.conf "$root/checkout/")
-printf '#!/bin/sh\n[ "$*" != -r ] || { echo %s; exit; }\nexec /usr/bin/uname "$@"\n' \
-	"$booted" > "$root/tmp/bin/uname"
-chmod +x "$root/tmp/bin/uname"
+pretend "$booted"
 run "dkms-install" "make -C /checkout dkms-install"
 is_built wsheap "$version" "$booted"
 check "modules_install is refused meanwhile" "error: DKMS has installed wsheap" \
